@@ -56,6 +56,8 @@ mod carried;
 
 mod connection;
 
+mod pause;
+
 mod pulse;
 
 mod window;
@@ -70,6 +72,7 @@ pub use connection::ConnectionState;
 pub use hysteresis::Hysteresis;
 pub use name::{ComponentName, InvalidName, Reason};
 pub use outcome::{Outcome, Paired};
+pub use pause::PauseDetector;
 pub use probe::{LoopState, Probe, ProbeAnswer, ProbeLine, ProbeRules};
 pub use pulse::Pulse;
 pub use status::{HealthStatus, UnknownStatus};

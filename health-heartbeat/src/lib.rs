@@ -15,6 +15,18 @@
 //!        StandingBy ◄───────────────────────┘  another slot holds
 //! ```
 //!
+//! ```
+//! use std::time::{Duration, Instant};
+//! use health_heartbeat::{AgentMachine, AgentOutput, HeartbeatConfig};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let now = Instant::now();
+//! let config = HeartbeatConfig::new(Duration::from_secs(10), Duration::from_secs(30), 3)?;
+//! let mut machine = AgentMachine::new(config, 42, now);
+//! assert!(matches!(machine.poll(), Some(AgentOutput::Send { .. })), "the first beat is due at once");
+//! # Ok(())
+//! # }
+//! ```
 
 mod config;
 
@@ -40,8 +52,16 @@ mod driver;
 
 mod fleet;
 
+pub use agent::{AgentInput, AgentMachine, AgentOutput, AgentState, AttemptOutcome};
 pub use backoff::Backoff;
 pub use config::{HeartbeatConfig, InvalidHeartbeatConfig};
+pub use driver::{Heartbeater, HeartbeaterConfig, TransportSetup};
+pub use event::{EventKind, HeartbeatEvent};
+pub use fleet::{
+    AgentId, AgentKey, AgentView, Channel, Evidence, Fleet, FleetOutput, FleetTerms, FleetVerdict,
+};
 pub use heartbeat::{Heartbeat, Sequence};
 pub use identity::{HolderIdentity, Identity, Incarnation, Slot};
+pub use requirement::Requirement;
+pub use snapshot::{HeartbeatSnapshot, TransportSnapshot};
 pub use transport::{Acknowledgement, BeatError, HeartbeatTransport, Standing, TransportName};

@@ -1,0 +1,327 @@
+#![expect(clippy::disallowed_methods, reason = "tests pick an arbitrary epoch")]
+
+use super::*;
+use crate::HolderIdentity;
+
+#[test]
+fn beats_come_once_an_interval_with_at_most_four_percent_of_jitter() {
+    let mut rig = Rig::new(10_000, 30_000, 3);
+    let mut last = rig.expect_send();
+    for _ in 0..100 {
+        rig.acknowledge();
+        let sent = rig.expect_send();
+        let gap = sent - last;
+        assert!((10_000..=10_400).contains(&gap), "{gap} ms");
+        last = sent;
+    }
+}
+
+#[test]
+fn the_same_seed_and_inputs_give_the_same_outputs() {
+    let run = |seed| {
+        let mut rig = Rig::seeded(seed);
+        let mut log = Vec::new();
+        for step in 0..200 {
+            log.push(rig.expect_send());
+            if step % 3 == 0 {
+                rig.acknowledge()
+            } else {
+                rig.refuse(None)
+            }
+        }
+        log
+    };
+    assert_eq!(run(1), run(1));
+    assert_ne!(run(1), run(2));
+}
+
+#[test]
+fn refused_attempts_are_retried_within_the_interval_and_bounded() {
+    let mut rig = Rig::new(10_000, 30_000, 3);
+    let mut attempts = vec![];
+    while rig.elapsed() < 60_000 {
+        attempts.push(rig.expect_send());
+        rig.refuse(None);
+    }
+    let first = attempts.iter().filter(|at| **at < 10_000).count();
+    assert!((2..=5).contains(&first), "{attempts:?}");
+    assert!(attempts.len() <= 30, "{}", attempts.len());
+}
+
+/// component-helpers retries five times at once without a wait.
+#[test]
+fn pitfall_9_a_refused_connection_costs_a_bounded_number_of_attempts() {
+    let mut rig = Rig::new(1_000, 3_000, 3);
+    let mut count = 0;
+    while rig.elapsed() < 600_000 {
+        rig.expect_send();
+        rig.refuse(None);
+        count += 1;
+    }
+    assert!(count <= 5 * 600, "{count} attempts in 600 intervals");
+    assert!(count >= 570, "and the loop never gives up: {count}");
+}
+
+#[test]
+fn failed_comes_at_the_timeout_or_at_the_threshold_whichever_is_first() {
+    // Three intervals of 10 s end after the timeout of 30 s, since beats are late by jitter.
+    let mut rig = Rig::new(10_000, 30_000, 3);
+    rig.expect_send();
+    rig.acknowledge();
+    assert_eq!(rig.refuse_until_failed(), 30_000);
+    // With a long timeout the threshold is first.
+    let mut rig = Rig::new(10_000, 300_000, 2);
+    rig.expect_send();
+    rig.acknowledge();
+    let failed = rig.refuse_until_failed();
+    assert!((30_000..=31_200).contains(&failed), "{failed}");
+}
+
+#[test]
+fn an_answer_after_a_failure_recovers_and_only_then() {
+    let mut rig = Rig::new(1_000, 3_000, 3);
+    rig.expect_send();
+    rig.acknowledge();
+    rig.refuse_until_failed();
+    rig.expect_send();
+    rig.acknowledge();
+    rig.expect_send();
+    rig.acknowledge();
+    let recovered = rig
+        .events
+        .iter()
+        .filter(|e| matches!(e, EventKind::Recovered { .. }))
+        .count();
+    assert_eq!(recovered, 1);
+    assert_eq!(rig.machine.state, AgentState::Alive);
+}
+
+/// client-go #65094: with a timeout equal to the deadline one hang lost everything.
+#[test]
+fn pitfall_12_a_hanging_attempt_leaves_room_for_another_in_the_same_interval() {
+    let mut rig = Rig::new(10_000, 30_000, 3);
+    rig.expect_send();
+    rig.hang();
+    rig.expect_send();
+    rig.acknowledge();
+    assert!(rig.elapsed() < 10_000, "{}", rig.elapsed());
+    assert!(
+        !rig.events
+            .iter()
+            .any(|e| matches!(e, EventKind::Missed { .. }))
+    );
+}
+
+#[test]
+fn retry_after_is_obeyed_up_to_half_the_timeout() {
+    let mut rig = Rig::new(10_000, 30_000, 3);
+    rig.expect_send();
+    rig.refuse(Some(Duration::from_secs(12)));
+    assert!((12_000..=12_500).contains(&rig.expect_send()));
+    rig.refuse(Some(Duration::from_secs(3600)));
+    let next = rig.expect_send();
+    assert!((27_000..=28_500).contains(&next), "{next}");
+}
+
+#[test]
+fn an_answer_moves_the_interval_within_its_bounds_and_the_timeout_with_it() {
+    let config = HeartbeatConfig::default();
+    let mut rig = Rig::with(config, 1);
+    rig.expect_send();
+    let told = Some(Duration::from_secs(20));
+    rig.answer(Acknowledgement {
+        interval: told,
+        ..Acknowledgement::default()
+    });
+    assert_eq!(rig.machine.config().timeout(), Duration::from_secs(60));
+    let first = rig.expect_send();
+    rig.acknowledge();
+    let gap = rig.expect_send() - first;
+    assert!((20_000..=20_800).contains(&gap), "{gap}");
+}
+
+#[test]
+fn standing_by_is_an_answer_and_taking_over_is_told() {
+    let mut rig = Rig::new(1_000, 3_000, 3);
+    for _ in 0..20 {
+        rig.expect_send();
+        rig.answer(Acknowledgement::standing_by(HolderIdentity::from("bob_1")));
+    }
+    assert_eq!(rig.machine.state, AgentState::StandingBy);
+    let stood = rig
+        .events
+        .iter()
+        .filter(|e| matches!(e, EventKind::StoodBy { .. }))
+        .count();
+    assert_eq!(stood, 1, "a transition is told once");
+    rig.expect_send();
+    rig.acknowledge();
+    assert!(rig.events.contains(&EventKind::TookOver));
+}
+
+/// Kubernetes #113081 and its kin: what the process itself slept through is nobody's silence.
+#[test]
+fn pitfall_14_a_pause_of_the_process_is_not_a_silence() {
+    let mut rig = Rig::new(1_000, 3_000, 3);
+    rig.expect_send();
+    rig.acknowledge();
+    rig.now += Duration::from_secs(3600);
+    rig.machine
+        .handle(AgentInput::Paused(Duration::from_secs(3600)), rig.now);
+    rig.drain();
+    rig.machine.handle(AgentInput::Timeout, rig.now);
+    assert_eq!(rig.machine.state, AgentState::Alive);
+    let at = rig.elapsed();
+    assert_eq!(rig.expect_send(), at, "and the next beat is due at once");
+}
+
+#[test]
+fn a_prompt_brings_the_next_beat_forward_but_never_a_second_attempt() {
+    let mut rig = Rig::new(20_000, 60_000, 3);
+    rig.expect_send();
+    rig.machine.handle(AgentInput::Prompt, rig.now);
+    assert_eq!(rig.machine.poll(), None, "one is under way");
+    rig.acknowledge();
+    rig.now += Duration::from_millis(700);
+    rig.machine.handle(AgentInput::Prompt, rig.now);
+    assert_eq!(rig.expect_send(), 700);
+}
+
+#[test]
+fn release_drops_the_attempt_under_way_and_ends_the_machine() {
+    let mut rig = Rig::new(1_000, 3_000, 3);
+    rig.expect_send();
+    rig.machine.handle(AgentInput::Release, rig.now);
+    assert_eq!(
+        rig.machine.poll(),
+        Some(AgentOutput::Release {
+            by: rig.now + RELEASE_TIMEOUT
+        })
+    );
+    assert_eq!(rig.machine.poll_timeout(), None);
+    rig.acknowledge();
+    rig.machine
+        .handle(AgentInput::Released { acknowledged: true }, rig.now);
+    rig.machine.handle(AgentInput::Release, rig.now);
+    rig.drain();
+    assert_eq!(
+        rig.events.last(),
+        Some(&EventKind::Released { acknowledged: true })
+    );
+}
+
+/// A machine with a clock moved by hand, in milliseconds after its start.
+struct Rig {
+    machine: AgentMachine,
+    start: Instant,
+    now: Instant,
+    send: Option<Instant>,
+    events: Vec<EventKind>,
+}
+
+impl Rig {
+    fn new(interval: u64, timeout: u64, threshold: u32) -> Self {
+        let config = HeartbeatConfig::new(
+            Duration::from_millis(interval),
+            Duration::from_millis(timeout),
+            threshold,
+        );
+        Self::with(config.unwrap(), 42)
+    }
+
+    fn seeded(seed: u64) -> Self {
+        Self::with(HeartbeatConfig::default(), seed)
+    }
+
+    fn with(config: HeartbeatConfig, seed: u64) -> Self {
+        let start = Instant::now();
+        let machine = AgentMachine::new(config, seed, start);
+        Self {
+            machine,
+            start,
+            now: start,
+            send: None,
+            events: Vec::new(),
+        }
+    }
+
+    fn elapsed(&self) -> u128 {
+        self.now.duration_since(self.start).as_millis()
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.machine.poll() {
+            match output {
+                AgentOutput::Send { by, .. } => {
+                    assert!(self.send.is_none(), "two attempts at once");
+                    self.send = Some(by);
+                }
+                AgentOutput::Event(event) => self.events.push(event),
+                AgentOutput::Release { .. } => {}
+            }
+        }
+    }
+
+    /// Moves the clock until an attempt is asked for, and gives its time.
+    #[track_caller]
+    fn expect_send(&mut self) -> u128 {
+        self.drain();
+        while self.send.is_none() {
+            self.now = self
+                .now
+                .max(self.machine.poll_timeout().expect("a running machine"));
+            self.machine.handle(AgentInput::Timeout, self.now);
+            self.drain();
+        }
+        self.elapsed()
+    }
+
+    fn answer(&mut self, ack: Acknowledgement) {
+        self.send = None;
+        let outcome = AttemptOutcome::Acknowledged(ack);
+        self.machine.handle(AgentInput::Outcome(outcome), self.now);
+        self.drain();
+    }
+
+    fn acknowledge(&mut self) {
+        self.answer(Acknowledgement::default());
+    }
+
+    fn refuse(&mut self, retry_after: Option<Duration>) {
+        self.send = None;
+        let outcome = AttemptOutcome::Failed {
+            error: "refused".to_owned(),
+            retry_after,
+        };
+        self.machine.handle(AgentInput::Outcome(outcome), self.now);
+        self.drain();
+    }
+
+    fn hang(&mut self) {
+        self.now = self.send.expect("an attempt is under way");
+        self.refuse(None);
+    }
+
+    /// Refuses every attempt until the machine has failed, and gives that time.
+    fn refuse_until_failed(&mut self) -> u128 {
+        loop {
+            self.expect_send();
+            if self
+                .events
+                .iter()
+                .any(|e| matches!(e, EventKind::Failed { .. }))
+            {
+                return self.elapsed();
+            }
+            self.refuse(None);
+            while self.machine.state != AgentState::Failed && self.send.is_none() {
+                self.now = self.now.max(self.machine.poll_timeout().unwrap());
+                self.machine.handle(AgentInput::Timeout, self.now);
+                self.drain();
+            }
+            if self.machine.state == AgentState::Failed {
+                return self.elapsed();
+            }
+        }
+    }
+}

@@ -1,0 +1,187 @@
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use health_core::Board;
+use health_core::Carried;
+use health_core::Probe;
+use health_core::ProbeRules;
+use health_core::Query;
+use health_core::Scope;
+
+use super::*;
+use crate::Acknowledgement;
+use crate::AgentState;
+use crate::BeatError;
+use crate::EventKind;
+use crate::TransportName;
+
+#[tokio::test(start_paused = true)]
+async fn a_transport_that_answers_is_alive_and_beats_each_interval() {
+    let (heartbeater, beats, _changes) = spawn(Script::Answer, false);
+    tokio::time::sleep(Duration::from_secs(101)).await;
+    assert_eq!(state(&heartbeater), AgentState::Alive);
+    let count = beats.lock().unwrap().len();
+    assert!((10..=11).contains(&count), "{count} beats in 101 s");
+}
+
+/// kubert's Lease task ended after three retries, and linkerd looked ready for days.
+#[tokio::test(start_paused = true)]
+async fn pitfall_3_ten_minutes_without_an_answer_do_not_end_the_loop() {
+    let script = Script::Until(now() + Duration::from_secs(600));
+    let (heartbeater, _, _changes) = spawn(script, false);
+    tokio::time::sleep(Duration::from_secs(599)).await;
+    assert_eq!(state(&heartbeater), AgentState::Failed);
+    assert!(
+        heartbeater
+            .pulses()
+            .all(|pulse| pulse.stalled(now()).is_none())
+    );
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    assert_eq!(
+        state(&heartbeater),
+        AgentState::Alive,
+        "recovered within an interval"
+    );
+}
+
+/// Kubernetes #48638: a half-open connection held the kubelet for fifteen minutes.
+#[tokio::test(start_paused = true)]
+async fn pitfall_7_an_attempt_that_hangs_is_dropped_at_its_deadline() {
+    let (heartbeater, beats, _changes) = spawn(Script::Hang, false);
+    tokio::time::sleep(Duration::from_secs(29)).await;
+    assert!(beats.lock().unwrap().len() >= 3, "attempts go on");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(state(&heartbeater), AgentState::Failed);
+    let error = heartbeater.snapshot().transports[0].error.clone();
+    assert_eq!(error.as_deref(), Some("no answer in time"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn pitfall_37_a_transport_that_panics_is_a_failed_attempt() {
+    let (heartbeater, beats, _changes) = spawn(Script::Panic, false);
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    assert!(beats.lock().unwrap().len() >= 10);
+    assert_eq!(state(&heartbeater), AgentState::Failed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_health_brings_a_prompt_transport_forward() {
+    let (_heartbeater, beats, changes) = spawn(Script::Answer, true);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(beats.lock().unwrap().len(), 1);
+    changes.send_replace(Revision::default());
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(beats.lock().unwrap().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn release_says_goodbye_once_even_across_an_attempt_under_way() {
+    for script in [Script::Answer, Script::Hang] {
+        let (heartbeater, beats, _changes) = spawn(script, false);
+        let mut events = heartbeater.subscribe();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        tokio::time::timeout(Duration::from_secs(6), heartbeater.release())
+            .await
+            .unwrap();
+        let mut released = 0;
+        while let Ok(event) = events.try_recv() {
+            released += u32::from(event.kind == EventKind::Released { acknowledged: true });
+        }
+        assert_eq!(released, 1);
+        assert_eq!(
+            beats.lock().unwrap().back(),
+            Some(&u64::MAX),
+            "the goodbye is last"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_every_handle_ends_the_loops_without_a_goodbye() {
+    let (heartbeater, beats, _changes) = spawn(Script::Answer, false);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    drop(heartbeater);
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    assert_eq!(beats.lock().unwrap().len(), 1);
+}
+
+#[derive(Clone, Copy)]
+enum Script {
+    Answer,
+    Hang,
+    Panic,
+    Until(Instant),
+}
+
+type Beats = Arc<Mutex<VecDeque<u64>>>;
+
+/// Notes each beat's sequence, and a goodbye as `u64::MAX`.
+struct Scripted(Script, Beats);
+
+#[async_trait]
+impl HeartbeatTransport for Scripted {
+    fn name(&self) -> TransportName {
+        TransportName("scripted")
+    }
+
+    async fn beat(
+        &mut self,
+        heartbeat: &Heartbeat,
+        _by: Instant,
+    ) -> Result<Acknowledgement, BeatError> {
+        self.1.lock().unwrap().push_back(heartbeat.sequence.0);
+        match self.0 {
+            Script::Answer => Ok(Acknowledgement::default()),
+            Script::Hang => std::future::pending().await,
+            Script::Panic => panic!("scripted"),
+            Script::Until(at) if now() < at => Err(BeatError::new("refused")),
+            Script::Until(_) => Ok(Acknowledgement::default()),
+        }
+    }
+
+    async fn release(&mut self, _by: Instant) -> Result<(), BeatError> {
+        self.1.lock().unwrap().push_back(u64::MAX);
+        Ok(())
+    }
+}
+
+struct Fine;
+
+impl HealthSource for Fine {
+    fn carried(&self, now: Instant) -> Carried {
+        let mut board = Board::new(now);
+        Carried {
+            verdict: board.verdict(&Query::of(Scope::All), now),
+            readiness: board.probe(Probe::Readiness, ProbeRules::default(), &[], &[], now),
+            age: Duration::ZERO,
+        }
+    }
+}
+
+fn spawn(script: Script, prompt: bool) -> (Heartbeater, Beats, watch::Sender<Revision>) {
+    let beats = Beats::default();
+    let (sender, changes) = watch::channel(Revision::default());
+    let config = HeartbeaterConfig {
+        identity: Identity {
+            slot: "alice".into(),
+            incarnation: "1".into(),
+        },
+        requirement: Requirement::Any,
+        seed: 7,
+        source: Arc::new(Fine),
+        changes,
+    };
+    let transport = Box::new(Scripted(script, Arc::clone(&beats)));
+    let setup = TransportSetup {
+        transport,
+        config: HeartbeatConfig::default(),
+        prompt,
+    };
+    (Heartbeater::spawn(&config, vec![setup]), beats, sender)
+}
+
+fn state(heartbeater: &Heartbeater) -> AgentState {
+    heartbeater.snapshot().transports[0].state
+}
