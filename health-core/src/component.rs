@@ -190,24 +190,38 @@ impl Scope {
     /// All scopes.
     pub const ALL: [Self; 4] = [Self::All, Self::Liveness, Self::Readiness, Self::Startup];
 
+    /// The name, as it stands in configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Liveness => "liveness",
+            Self::Readiness => "readiness",
+            Self::Startup => "startup",
+        }
+    }
+
     pub(crate) const fn index(self) -> usize {
         self as usize
     }
 }
 
 #[cfg(feature = "serde")]
+impl serde::Serialize for Scope {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+#[cfg(feature = "serde")]
 impl<'de> serde::Deserialize<'de> for Scope {
+    /// [`Scope::All`] is none that anybody chooses: every component is in it.
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        match &*text {
-            "liveness" => Ok(Self::Liveness),
-            "readiness" => Ok(Self::Readiness),
-            "startup" => Ok(Self::Startup),
-            _ => Err(serde::de::Error::unknown_variant(
-                &text,
-                &["liveness", "readiness", "startup"],
-            )),
-        }
+        let mut chosen = Self::ALL.into_iter().filter(|scope| *scope != Self::All);
+        chosen.find(|scope| scope.as_str() == text).ok_or_else(|| {
+            serde::de::Error::unknown_variant(&text, &["liveness", "readiness", "startup"])
+        })
     }
 }
 

@@ -66,10 +66,22 @@ pub struct Heartbeater {
     requirement: Requirement,
     transports: Arc<[Loop]>,
     events: broadcast::Sender<HeartbeatEvent>,
-    release: Arc<watch::Sender<bool>>,
+    release: Arc<watch::Sender<Stage>>,
+}
+
+/// How far the goodbyes have come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    /// Nobody leaves.
+    Running,
+    /// Those that tell health leave: what they say last must be said while the others still beat.
+    Tellers,
+    /// All leave.
+    All,
 }
 
 struct Loop {
+    leaves_at: Stage,
     snapshot: watch::Receiver<TransportSnapshot>,
     pulse: Arc<Pulse>,
 }
@@ -85,22 +97,32 @@ impl Heartbeater {
     #[must_use]
     pub fn spawn(config: &HeartbeaterConfig, transports: Vec<TransportSetup>) -> Self {
         let (events, _) = broadcast::channel(EVENTS_KEPT);
-        let (release, released) = watch::channel(false);
+        let (release, released) = watch::channel(Stage::Running);
         let (told, _) = watch::channel(None);
         let told = Arc::new(told);
         let loops = transports.into_iter().enumerate().map(|(number, setup)| {
             let pulse = Pulse::new(setup.transport.name().0, PULSE_ALLOWANCE, now());
             let pulse = Arc::new(pulse);
             let seed = config.seed.wrapping_add(number as u64);
+            let leaves_at = if setup.prompt {
+                Stage::Tellers
+            } else {
+                Stage::All
+            };
             let shared = beating::Shared {
                 config: config.clone(),
                 events: events.clone(),
                 pulse: Arc::clone(&pulse),
                 release: released.clone(),
+                leaves_at,
                 told: Arc::clone(&told),
             };
             let snapshot = beating::spawn(setup, seed, shared);
-            Loop { snapshot, pulse }
+            Loop {
+                leaves_at,
+                snapshot,
+                pulse,
+            }
         });
         let transports = loops.collect();
         Self {
@@ -135,16 +157,19 @@ impl Heartbeater {
         self.transports.iter().map(|one| &one.pulse)
     }
 
-    /// Says goodbye on every transport at once, and ends their loops; bounded by each machine to 5 s.
+    /// Says goodbye on every transport, and ends their loops: first on those that tell health
+    /// (`prompt`), then on the others, each of the two bounded by the machines to 5 s.
     ///
     /// # Cancel safety
     ///
-    /// The goodbyes go on when this future is dropped.
+    /// The goodbyes that were begun go on when this future is dropped.
     pub async fn release(&self) {
-        self.release.send_replace(true);
-        for one in self.transports.iter() {
-            let mut snapshot = one.snapshot.clone();
-            while snapshot.changed().await.is_ok() {}
+        for stage in [Stage::Tellers, Stage::All] {
+            self.release.send_replace(stage);
+            for one in self.transports.iter().filter(|one| one.leaves_at <= stage) {
+                let mut snapshot = one.snapshot.clone();
+                while snapshot.changed().await.is_ok() {}
+            }
         }
     }
 }

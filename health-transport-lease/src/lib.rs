@@ -1,1 +1,87 @@
-//! transport-lease
+//! Heartbeats over the Kubernetes API: as renewals of a Lease, and as writes of a SyncTarget's
+//! status with a condition that says how the agent is.
+//!
+//! This crate deliberately decides nothing about health and silence: it says who holds a Lease and
+//! what stands on an object. It never guesses a cluster, and never retries inside a deadline that
+//! somebody else set.
+//!
+//! Every decision is in a pure half ([`plan()`], [`LeaseMachine`], [`StatusMachine`],
+//! [`WriteLimiter`], [`merge`]), which takes `now` as an argument and makes no call. The shells
+//! ([`LeaseTransport`], [`SyncTargetTransport`]) make the calls that those want.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use health_heartbeat::Identity;
+//! use health_transport_lease::{ClusterConfig, LeaseConfig, LeaseTransport};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let identity = Identity { slot: "pod-1".into(), incarnation: "7f3a".into() };
+//! let cluster = ClusterConfig {
+//!     kubeconfig: "/etc/kcp/kubeconfig".to_owned(),
+//!     workspace: "root:org:edge".to_owned(),
+//!     ..ClusterConfig::default()
+//! };
+//! let Some(cluster) = cluster.connect(None, Duration::from_secs(5)).await? else {
+//!     return Ok(());
+//! };
+//! let lease = LeaseConfig::new("default", "", "edge-1")?;
+//! let transport = LeaseTransport::new(cluster, &lease, "edge-1", &identity, 42);
+//! let tenure = transport.held();
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Crate features
+//!
+//! - `testing`: the module `testing`, a pure model of an API server.
+
+mod config;
+
+mod cluster;
+
+mod plan;
+
+mod label;
+
+mod record;
+
+mod tenure;
+
+mod lease_machine;
+
+mod keeper;
+
+mod synctarget;
+
+pub mod manifests;
+
+mod call;
+
+mod http_form;
+
+mod api;
+
+mod error;
+
+pub mod names;
+
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
+pub use call::{ApiError, Call, ErrorKind, Output, Reply, Verb};
+pub use cluster::{Cluster, ClusterConfig, ClusterError};
+pub use config::{InvalidConfig, LeaseConfig, SyncTargetConfig};
+pub use http_form::{Objects, RawRequest, RawResponse};
+pub use keeper::{LeaseTransport, WallClock};
+pub use label::target_label;
+pub use lease_machine::{LeaseEvent, LeaseInput, LeaseMachine, LeaseOutcome, LeaseOutput};
+pub use plan::{Claim, Observed, Plan, Sight, plan};
+pub use record::{
+    LeaseObject, Renewal, duration_seconds, micro_time, owner_reference, whole_seconds,
+};
+pub use synctarget::{
+    Change, Condition, ConditionStatus, Decision, Dialect, HeartbeatField, Severity, StatusEvent,
+    StatusInput, StatusMachine, StatusOutcome, StatusOutput, SyncTargetTransport, UnknownField,
+    WriteLimiter, merge,
+};
+pub use tenure::{Held, Tenure};

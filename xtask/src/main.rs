@@ -1,2 +1,87 @@
-//! bin
-fn main() {}
+//! The workshop: `cargo xtask --help` lists what it does.
+//!
+//! It orchestrates: what needs tokio or kube is a test that it runs.
+
+#![expect(clippy::print_stdout, reason = "the workshop talks to people")]
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Parser;
+use clap::Subcommand;
+use xshell::Shell;
+
+mod ci;
+
+mod features;
+
+mod go;
+
+mod integration;
+
+mod kcp;
+
+mod layers;
+
+mod test;
+
+mod tidy;
+
+/// Build, test and prove the project.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run all tests that need nothing but Rust and a C compiler.
+    Test,
+    /// Run everything that CI runs: the tests and all the rest.
+    Ci(ci::Args),
+    /// Run the suites on a real kcp and with real Go peers.
+    Integration(integration::Args),
+    /// Start or stop a kcp on loopback.
+    Kcp(kcp::Args),
+    /// Check that crates depend on lower layers only, and on nothing that is banned.
+    Layers,
+    /// Build and test the program with each set of transports, and each crate alone.
+    Features,
+    /// Check what no tool checks: file lengths, module docs, ignored tests.
+    Tidy,
+}
+
+fn main() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    let sh = Shell::new()?;
+    sh.change_dir(project_root()?);
+    match cli.task {
+        Task::Test => test::run(&sh),
+        Task::Ci(args) => ci::run(&sh, &args),
+        Task::Integration(args) => integration::run(&sh, &args),
+        Task::Kcp(args) => kcp::run(&sh, args),
+        Task::Layers => layers::run(&sh),
+        Task::Features => features::run(&sh),
+        Task::Tidy => tidy::run(&sh),
+    }
+}
+
+/// The workspace's folder.
+fn project_root() -> anyhow::Result<PathBuf> {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    here.parent()
+        .map(PathBuf::from)
+        .context("xtask lives in the workspace")
+}
+
+/// Where what was built from elsewhere is kept between runs, outside the repository.
+fn cache_dir() -> anyhow::Result<PathBuf> {
+    let cache = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")));
+    Ok(cache
+        .context("neither XDG_CACHE_HOME nor HOME is set")?
+        .join("syncer-health"))
+}

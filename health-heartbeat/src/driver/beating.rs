@@ -12,6 +12,7 @@ use tokio::sync::broadcast;
 use tokio::sync::watch;
 
 use super::HeartbeaterConfig;
+use super::Stage;
 use super::TransportSetup;
 use super::boot;
 use super::counters::Counters;
@@ -38,7 +39,8 @@ pub(super) struct Shared {
     pub(super) config: HeartbeaterConfig,
     pub(super) events: broadcast::Sender<HeartbeatEvent>,
     pub(super) pulse: Arc<Pulse>,
-    pub(super) release: watch::Receiver<bool>,
+    pub(super) release: watch::Receiver<Stage>,
+    pub(super) leaves_at: Stage,
     /// The interval that any transport was last told.
     pub(super) told: Arc<watch::Sender<Option<Duration>>>,
 }
@@ -146,8 +148,9 @@ impl Beating {
         let tick = now() + TICK;
         let wake = self.machine.poll_timeout().map_or(tick, |at| at.min(tick));
         self.asked = wake;
+        let leaves_at = self.shared.leaves_at;
         let input = tokio::select! {
-            released = self.shared.release.wait_for(|released| *released) => {
+            released = self.shared.release.wait_for(|stage| *stage >= leaves_at) => {
                 released.map_err(|_| Abandoned)?;
                 Some(AgentInput::Release)
             }

@@ -98,6 +98,22 @@ async fn release_says_goodbye_once_even_across_an_attempt_under_way() {
     }
 }
 
+/// A Lease that is released first could not be told on the SyncTarget any more.
+#[tokio::test(start_paused = true)]
+async fn those_that_tell_health_leave_before_the_others() {
+    let log = Beats::default();
+    let (sender, changes) = watch::channel(Revision::default());
+    let setups = [(1, false), (2, true)].map(|(tag, prompt)| TransportSetup {
+        transport: Box::new(Tagged(tag, Arc::clone(&log))),
+        config: HeartbeatConfig::default(),
+        prompt,
+    });
+    let heartbeater = Heartbeater::spawn(&heartbeater_config(changes), setups.into());
+    heartbeater.release().await;
+    assert_eq!(*log.lock().unwrap(), [2, 1]);
+    drop(sender);
+}
+
 #[tokio::test(start_paused = true)]
 async fn dropping_every_handle_ends_the_loops_without_a_goodbye() {
     let (heartbeater, beats, _changes) = spawn(Script::Answer, false);
@@ -184,4 +200,37 @@ fn spawn(script: Script, prompt: bool) -> (Heartbeater, Beats, watch::Sender<Rev
 
 fn state(heartbeater: &Heartbeater) -> AgentState {
     heartbeater.snapshot().transports[0].state
+}
+
+fn heartbeater_config(changes: watch::Receiver<Revision>) -> HeartbeaterConfig {
+    HeartbeaterConfig {
+        identity: Identity {
+            slot: "alice".into(),
+            incarnation: "1".into(),
+        },
+        requirement: Requirement::Any,
+        seed: 7,
+        source: Arc::new(Fine),
+        changes,
+    }
+}
+
+/// Notes its tag when it says goodbye, a moment after it was asked to.
+struct Tagged(u64, Beats);
+
+#[async_trait]
+impl HeartbeatTransport for Tagged {
+    fn name(&self) -> TransportName {
+        TransportName("tagged")
+    }
+
+    async fn beat(&mut self, _: &Heartbeat, _: Instant) -> Result<Acknowledgement, BeatError> {
+        Ok(Acknowledgement::default())
+    }
+
+    async fn release(&mut self, _by: Instant) -> Result<(), BeatError> {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        self.1.lock().unwrap().push_back(self.0);
+        Ok(())
+    }
 }

@@ -1,0 +1,200 @@
+//! The agent: checks, probes, metrics and heartbeats, wired together.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use anyhow::Context;
+use health_checks::Monitor;
+use health_checks::MonitorConfig;
+use health_core::ComponentName;
+use health_core::ProbeRules;
+use health_heartbeat::Heartbeater;
+use health_heartbeat::HeartbeaterConfig;
+use health_heartbeat::Requirement;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::config::AgentConfig;
+use crate::config::RequireConfig;
+use crate::http;
+use crate::process::ProcessSample;
+use crate::telemetry::Exporter;
+
+mod components;
+
+mod heartbeat;
+
+mod identity;
+
+mod metrics;
+
+mod report;
+
+mod routes;
+
+mod state;
+
+mod transports;
+
+pub(crate) use identity::identity;
+use state::AgentState;
+
+/// What an agent is started with.
+#[derive(Debug)]
+pub(crate) struct AgentSetup {
+    pub(crate) config: AgentConfig,
+    /// The value of the environment's `KUBECONFIG`.
+    pub(crate) kubeconfig_variable: Option<String>,
+    pub(crate) identity: health_heartbeat::Identity,
+    pub(crate) exporter: Exporter,
+    pub(crate) process: watch::Receiver<ProcessSample>,
+    /// Decides all jitter.
+    pub(crate) seed: u64,
+}
+
+/// A running agent.
+#[derive(Debug)]
+pub(crate) struct Agent {
+    state: Arc<AgentState>,
+    server: JoinHandle<()>,
+    stop: watch::Sender<bool>,
+    address: SocketAddr,
+}
+
+/// Connections at once: probes and scrapes need few, and each costs memory.
+const CONNECTIONS_MAX: usize = 256;
+
+/// How long the goodbyes may take together.
+const RELEASE_MAX: Duration = Duration::from_secs(11);
+
+// === impl Agent ===
+
+impl Agent {
+    /// Starts an agent on the current runtime, the pulse runtime.
+    pub(crate) async fn start(setup: AgentSetup) -> anyhow::Result<Self> {
+        let AgentSetup {
+            config,
+            kubeconfig_variable,
+            identity,
+            exporter,
+            process,
+            seed,
+        } = setup;
+        let bind = config.server.bind;
+        let listener = TcpListener::bind(bind)
+            .await
+            .with_context(|| format!("server.bind: cannot listen on {bind}"))?;
+        let address = listener.local_addr()?;
+        let rules = ProbeRules {
+            ready_when_degraded: config.probes.ready_when_degraded,
+        };
+        let monitor = Monitor::spawn(
+            MonitorConfig::default()
+                .with_probe_rules(rules)
+                .with_seed(seed),
+        );
+        let sync_engine = components::register(&config, &monitor)?;
+        let source: Arc<dyn health_core::HealthSource> = Arc::new(monitor.clone());
+        let shutting_down = Arc::new(AtomicBool::new(false));
+        let report = report::Source::new(monitor.clone(), sync_engine, process);
+        let transports = transports::build(transports::Parts {
+            config: &config,
+            kubeconfig_variable: kubeconfig_variable.as_deref(),
+            identity: &identity,
+            seed,
+            report: &report,
+            changes: monitor.changes(),
+        })
+        .await?;
+        let transports::Transports {
+            setups,
+            tunnel,
+            lease_held,
+        } = transports;
+        let heartbeater = (!setups.is_empty()).then(|| {
+            let require = match config.heartbeat.require {
+                RequireConfig::Any => Requirement::Any,
+                RequireConfig::All => Requirement::All,
+            };
+            let config = HeartbeaterConfig {
+                identity,
+                requirement: require,
+                seed,
+                source,
+                changes: monitor.changes(),
+            };
+            Heartbeater::spawn(&config, setups)
+        });
+        match &heartbeater {
+            Some(heartbeater) => heartbeat::register(&monitor, heartbeater)?,
+            None => tracing::info!(
+                "no heartbeats are sent: neither heartbeat.websocket.url nor a cluster is given"
+            ),
+        }
+        if let Some(tunnel) = &tunnel {
+            components::register_connection(&monitor, tunnel.clone())?;
+        }
+        let state = Arc::new(AgentState {
+            report,
+            monitor,
+            heartbeater,
+            rules,
+            lease_held,
+            tunnel,
+            shutting_down,
+            exporter,
+        });
+        let (stop, stopped) = watch::channel(false);
+        let router = routes::router(Arc::clone(&state));
+        let limits = http::Limits {
+            connections: CONNECTIONS_MAX,
+        };
+        let server = tokio::spawn(http::serve(listener, router, limits, stopped));
+        tracing::info!(%address, version = crate::VERSION, "the agent answers");
+        Ok(Self {
+            state,
+            server,
+            stop,
+            address,
+        })
+    }
+
+    /// Where it answers.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its monitor, to register more with.
+    pub(crate) fn monitor(&self) -> &Monitor {
+        &self.state.monitor
+    }
+
+    /// Marks a component's numbers as the report's.
+    pub(crate) fn set_sync_engine(&self, component: ComponentName) {
+        self.state.report.set_sync_engine(component);
+    }
+
+    /// Ends the agent: readiness fails first, for `drain_delay`; then the Lease is released, the
+    /// tunnel says goodbye, checks end and the server stops, each within a bound.
+    pub(crate) async fn stop(self, drain_delay: Duration) {
+        self.state.shutting_down.store(true, Ordering::Relaxed);
+        tokio::time::sleep(drain_delay).await;
+        if let Some(heartbeater) = &self.state.heartbeater
+            && tokio::time::timeout(RELEASE_MAX, heartbeater.release())
+                .await
+                .is_err()
+        {
+            tracing::warn!("the goodbyes did not end in time");
+        }
+        self.state.monitor.shutdown().await;
+        self.stop.send_replace(true);
+        if let Err(error) = self.server.await {
+            tracing::warn!(%error, "the server ended badly");
+        }
+        tracing::info!("the agent has ended");
+    }
+}

@@ -1,0 +1,170 @@
+//! `/report`: how everything is, as JSON.
+
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::time::Duration;
+use std::time::Instant;
+
+use health_checks::Monitor;
+use health_checks::checks::SyncStats;
+use health_checks::names;
+use health_core::ComponentHealth;
+use health_core::ComponentName;
+use health_core::Deciding;
+use health_core::HealthReport;
+use health_heartbeat::HeartbeatSnapshot;
+use health_heartbeat::TransportSnapshot;
+use serde_json::Map;
+use serde_json::Value;
+use serde_json::json;
+use tokio::sync::watch;
+
+use crate::clock::WallClock;
+use crate::process::ProcessSample;
+
+/// The version of the report's shape.
+const API_VERSION: &str = "syncer-health/v1alpha1";
+
+/// Makes reports; a cheap handle, which the tunnel has one of too.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    monitor: Monitor,
+    sync_engine: Arc<OnceLock<ComponentName>>,
+    process: watch::Receiver<ProcessSample>,
+    started: Instant,
+}
+
+// === impl Source ===
+
+impl Source {
+    pub(super) fn new(
+        monitor: Monitor,
+        sync_engine: Option<ComponentName>,
+        process: watch::Receiver<ProcessSample>,
+    ) -> Self {
+        let named = sync_engine.map_or_else(OnceLock::new, OnceLock::from);
+        Self {
+            monitor,
+            sync_engine: Arc::new(named),
+            process,
+            started: Instant::now(),
+        }
+    }
+
+    /// Marks the component whose numbers are the report's. Only the first one counts.
+    pub(super) fn set_sync_engine(&self, component: ComponentName) {
+        let _ = self.sync_engine.set(component);
+    }
+
+    /// The four numbers of the sync engine; absent where there is none.
+    pub(super) fn sync_stats(&self, now: Instant) -> SyncStats {
+        let engine = self.sync_engine.get();
+        let Some(health) = engine.and_then(|name| self.monitor.component(name.as_str(), now))
+        else {
+            return SyncStats::default();
+        };
+        let number = |name: &str| health.metrics.get(name).copied();
+        SyncStats {
+            sync_rate: number(names::SYNC_RATE),
+            error_rate: number(names::ERROR_RATE),
+            queue_depth: number(names::QUEUE_DEPTH),
+            latency_seconds: number(names::LATENCY_SECONDS),
+        }
+    }
+
+    pub(super) fn process(&self) -> ProcessSample {
+        *self.process.borrow()
+    }
+
+    /// The whole report. The tunnel's copy has no `heartbeat`: the hub knows that better.
+    pub(super) fn report(&self, heartbeat: Option<&HeartbeatSnapshot>) -> Value {
+        let wall = WallClock::now();
+        let now = wall.instant();
+        let report = self.monitor.report(now);
+        let stats = self.sync_stats(now);
+        let process = self.process();
+        let last_success = heartbeat.and_then(HeartbeatSnapshot::last_success);
+        json!({
+            "apiVersion": API_VERSION,
+            "version": crate::VERSION,
+            "status": report.verdict.status,
+            "reason": report.verdict.reason.as_str(),
+            "deciding": report.verdict.deciding.iter().map(deciding).collect::<Vec<_>>(),
+            "components": components(&report, &wall),
+            "heartbeat": heartbeat.map(|snapshot| heartbeats(snapshot, &wall)),
+            "lastHeartbeat": last_success.map(|at| wall.show(at)),
+            "uptimeSeconds": seconds(now.saturating_duration_since(self.started)),
+            "syncRate": stats.sync_rate,
+            "errorRate": stats.error_rate,
+            "queueDepth": stats.queue_depth,
+            "latencySeconds": stats.latency_seconds,
+            "memoryBytes": process.memory_bytes,
+            "cpuCores": process.cpu_cores,
+            "taskCount": tokio::runtime::Handle::try_current()
+                .map(|runtime| runtime.metrics().num_alive_tasks())
+                .ok(),
+            "threadCount": process.threads,
+        })
+    }
+}
+
+fn components(report: &HealthReport, wall: &WallClock) -> Map<String, Value> {
+    report
+        .components
+        .iter()
+        .map(|health| (health.name.to_string(), component(health, wall)))
+        .collect()
+}
+
+fn component(health: &ComponentHealth, wall: &WallClock) -> Value {
+    json!({
+        "status": health.status,
+        "reason": health.reason.as_str(),
+        "message": health.message,
+        "error": health.error,
+        "lastCheck": health.last_check.map(|at| wall.show(at)),
+        "lastTransition": wall.show(health.last_transition),
+        "ageSeconds": health.age(wall.instant()).map(seconds),
+        "durationSeconds": health.duration.as_secs_f64(),
+        "consecutiveFailures": health.consecutive_failures,
+        "criticality": health.criticality,
+        "metrics": health.metrics,
+    })
+}
+
+pub(super) fn deciding(deciding: &Deciding) -> Value {
+    json!({
+        "component": deciding.component.as_str(),
+        "status": deciding.status,
+        "reason": deciding.reason.as_str(),
+        "message": deciding.message,
+    })
+}
+
+fn heartbeats(snapshot: &HeartbeatSnapshot, wall: &WallClock) -> Value {
+    let transports: Map<_, _> = snapshot
+        .transports
+        .iter()
+        .map(|transport| (transport.name.to_string(), self::transport(transport, wall)))
+        .collect();
+    json!({ "status": snapshot.outcome().status, "transports": transports })
+}
+
+fn transport(transport: &TransportSnapshot, wall: &WallClock) -> Value {
+    let age = |at| seconds(wall.instant().saturating_duration_since(at));
+    json!({
+        "state": transport.state.to_string(),
+        "sequence": transport.sequence.0,
+        "lastSuccess": transport.last_success.map(|at| wall.show(at)),
+        "ageSeconds": transport.last_success.map(age),
+        "consecutiveFailures": transport.consecutive_failures,
+        "missed": transport.missed,
+        "rttSeconds": transport.round_trip.map(|rtt| rtt.as_secs_f64()),
+        "error": transport.error,
+    })
+}
+
+/// Seconds to the millisecond: nobody reads more of an age.
+fn seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1000.0).round() / 1000.0
+}

@@ -1,0 +1,228 @@
+//! The agent's HTTP answers: probes, report, metrics. All from memory.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Json;
+use axum::Router;
+use axum::extract::Path;
+use axum::extract::RawQuery;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::HeaderValue;
+use axum::http::StatusCode;
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use axum::routing::get;
+use health_core::ComponentName;
+use health_core::Probe;
+use health_core::ProbeAnswer;
+use health_core::ProbeLine;
+use serde_json::json;
+
+use super::metrics;
+use super::report;
+use super::state::AgentState;
+
+/// Everything that the agent answers.
+pub(super) fn router(state: Arc<AgentState>) -> Router {
+    let mut router = Router::new();
+    for (path, probe) in [
+        ("/livez", Probe::Liveness),
+        ("/healthz", Probe::Liveness),
+        ("/readyz", Probe::Readiness),
+        ("/startupz", Probe::Startup),
+    ] {
+        let whole = move |State(state): State<Arc<AgentState>>,
+                          RawQuery(query): RawQuery,
+                          headers: HeaderMap| async move {
+            answer_probe(&state, probe, query.as_deref(), &headers)
+        };
+        let single = move |State(state): State<Arc<AgentState>>, Path(name): Path<String>| async move {
+            answer_component(&state, probe, &name)
+        };
+        router = router
+            .route(path, get(whole))
+            .route(&format!("{path}/{{name}}"), get(single));
+    }
+    router
+        .route("/report", get(answer_report))
+        .route("/metrics", get(answer_metrics))
+        .layer(axum::middleware::map_response(no_store))
+        .with_state(state)
+}
+
+async fn answer_report(State(state): State<Arc<AgentState>>) -> Response {
+    let heartbeat = state
+        .heartbeater
+        .as_ref()
+        .map(health_heartbeat::Heartbeater::snapshot);
+    Json(state.report.report(heartbeat.as_ref())).into_response()
+}
+
+async fn answer_metrics(State(state): State<Arc<AgentState>>) -> Response {
+    let text = metrics::render(&state, Instant::now());
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+}
+
+/// What stands in a probe's query.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct ProbeQuery {
+    verbose: bool,
+    exclude: Vec<String>,
+}
+
+fn answer_probe(
+    state: &AgentState,
+    probe: Probe,
+    query: Option<&str>,
+    headers: &HeaderMap,
+) -> Response {
+    let now = Instant::now();
+    let query = ProbeQuery::parse(query.unwrap_or_default());
+    let mut exclude: Vec<ComponentName> = Vec::with_capacity(query.exclude.len());
+    for name in &query.exclude {
+        let known = state.monitor.component(name, now);
+        let Some(health) = known.filter(|health| health.scopes.contains(probe.scope())) else {
+            let text = format!("no component named {name:?} is part of {probe}\n");
+            return (StatusCode::BAD_REQUEST, text).into_response();
+        };
+        exclude.push(health.name.clone());
+    }
+    let answer = state.probe(probe, &exclude, now);
+    let status = if answer.holds {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    let json_wanted = headers
+        .get(header::ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .is_some_and(|accept| accept.contains("application/json"));
+    if !json_wanted && answer.holds && !query.verbose {
+        return (status, "ok").into_response();
+    }
+    let mut lines = state.monitor.probe_lines(probe, state.rules, now);
+    lines.retain(|line| !exclude.contains(&line.name));
+    if json_wanted {
+        (status, Json(as_json(&answer, &lines))).into_response()
+    } else {
+        (status, as_text(&answer, &lines, &exclude)).into_response()
+    }
+}
+
+fn answer_component(state: &AgentState, probe: Probe, name: &str) -> Response {
+    let now = Instant::now();
+    let found = state.monitor.component(name, now);
+    let Some(health) = found.filter(|health| health.scopes.contains(probe.scope())) else {
+        let text = format!("no component named {name:?} is part of {probe}\n");
+        return (StatusCode::NOT_FOUND, text).into_response();
+    };
+    if probe.holds_for(&health, state.rules) {
+        return "ok".into_response();
+    }
+    let text = format!(
+        "{} ({}): {}\n",
+        health.status, health.reason, health.message
+    );
+    (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+}
+
+fn as_text(answer: &ProbeAnswer, lines: &[ProbeLine], exclude: &[ComponentName]) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    for line in lines {
+        let _ = match line.holds {
+            true => writeln!(text, "[+]{} ok", line.name),
+            false => writeln!(text, "[-]{} {} ({})", line.name, line.status, line.reason),
+        };
+    }
+    for name in exclude {
+        let _ = writeln!(text, "[+]{name} excluded");
+    }
+    for state in &answer.stalled {
+        let silent = state.stalled.unwrap_or_default();
+        let _ = writeln!(text, "[-]loop {} no progress for {silent:.1?}", state.name);
+    }
+    let result = if answer.holds { "passed" } else { "failed" };
+    let _ = write!(text, "{} check {result}", answer.probe);
+    if !answer.holds {
+        let _ = write!(text, ": {}", answer.verdict.reason);
+    }
+    text.push('\n');
+    text
+}
+
+fn as_json(answer: &ProbeAnswer, lines: &[ProbeLine]) -> serde_json::Value {
+    let components: Vec<_> = lines
+        .iter()
+        .map(|line| {
+            json!({
+                "name": line.name.as_str(),
+                "holds": line.holds,
+                "status": line.status,
+                "reason": line.reason.as_str(),
+            })
+        })
+        .collect();
+    let stalled: Vec<_> = answer.stalled.iter().map(|state| state.name).collect();
+    json!({
+        "probe": answer.probe.path(),
+        "holds": answer.holds,
+        "status": answer.verdict.status,
+        "reason": answer.verdict.reason.as_str(),
+        "deciding": answer.verdict.deciding.iter().map(report::deciding).collect::<Vec<_>>(),
+        "stalledLoops": stalled,
+        "components": components,
+    })
+}
+
+async fn no_store(mut response: Response) -> Response {
+    let value = HeaderValue::from_static("no-store");
+    response.headers_mut().insert(header::CACHE_CONTROL, value);
+    response
+}
+
+// === impl ProbeQuery ===
+
+impl ProbeQuery {
+    /// Other parameters are ignored, as the API server does; `verbose` needs no value.
+    fn parse(query: &str) -> Self {
+        let mut parsed = Self::default();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                "verbose" => parsed.verbose = !matches!(&*value, "false" | "0"),
+                "exclude" => parsed.exclude.push(value.into_owned()),
+                _ => {}
+            }
+        }
+        parsed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probe_query_is_read_as_the_api_server_does() {
+        for (query, verbose, exclude) in [
+            ("", false, vec![]),
+            ("verbose", true, vec![]),
+            (
+                "verbose=true&exclude=a&exclude=b%2Dc",
+                true,
+                vec!["a", "b-c"],
+            ),
+            ("verbose=false&other=1", false, vec![]),
+        ] {
+            let parsed = ProbeQuery::parse(query);
+            assert_eq!(
+                (parsed.verbose, parsed.exclude),
+                (verbose, exclude.into_iter().map(str::to_owned).collect())
+            );
+        }
+    }
+}

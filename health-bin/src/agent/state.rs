@@ -1,0 +1,72 @@
+//! What the agent's HTTP answers are made from: all of it is in memory.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use health_checks::Monitor;
+use health_core::ComponentName;
+use health_core::ConnectionState;
+use health_core::HealthStatus;
+use health_core::LoopState;
+use health_core::Probe;
+use health_core::ProbeAnswer;
+use health_core::ProbeRules;
+use health_core::Pulse;
+use health_core::Verdict;
+use health_core::reasons;
+use health_heartbeat::Heartbeater;
+use tokio::sync::watch;
+
+use super::report;
+use super::transports::LeaseHeld;
+use crate::telemetry::Exporter;
+
+/// What the agent's HTTP answers are made from.
+#[derive(Debug)]
+pub(super) struct AgentState {
+    pub(super) monitor: Monitor,
+    pub(super) heartbeater: Option<Heartbeater>,
+    pub(super) report: report::Source,
+    pub(super) rules: ProbeRules,
+    pub(super) lease_held: Option<LeaseHeld>,
+    pub(super) tunnel: Option<watch::Receiver<ConnectionState>>,
+    pub(super) shutting_down: Arc<AtomicBool>,
+    pub(super) exporter: Exporter,
+}
+
+// === impl AgentState ===
+
+impl AgentState {
+    /// Answers a probe. On the way out readiness fails whatever the components say.
+    pub(super) fn probe(
+        &self,
+        probe: Probe,
+        exclude: &[ComponentName],
+        now: Instant,
+    ) -> ProbeAnswer {
+        let mut answer = self
+            .monitor
+            .probe(probe, self.rules, exclude, &self.loops(now), now);
+        if probe == Probe::Readiness && self.shutting_down.load(Ordering::Relaxed) {
+            answer.holds = false;
+            answer.verdict = Verdict::by_rule(HealthStatus::Unhealthy, reasons::SHUTTING_DOWN);
+        }
+        answer
+    }
+
+    /// The program's own loops, as liveness sees them.
+    pub(super) fn loops(&self, now: Instant) -> Vec<LoopState> {
+        let monitor = self.monitor.pulse();
+        let heartbeats = self.heartbeater.iter().flat_map(Heartbeater::pulses);
+        let state = |pulse: &Pulse| LoopState {
+            name: pulse.name(),
+            stalled: pulse.stalled(now),
+        };
+        std::iter::once(&monitor)
+            .chain(heartbeats)
+            .map(|pulse| state(pulse))
+            .collect()
+    }
+}

@@ -1,0 +1,75 @@
+//! The Lease and the SyncTarget's status.
+
+use std::ffi::OsStr;
+use std::sync::Arc;
+
+use anyhow::Context;
+use health_heartbeat::TransportSetup;
+use health_transport_lease::Cluster;
+use health_transport_lease::ClusterConfig;
+use health_transport_lease::LeaseConfig;
+use health_transport_lease::LeaseTransport;
+use health_transport_lease::SyncTargetTransport;
+
+use super::LeaseHeld;
+use super::Parts;
+use super::Transports;
+
+/// Adds what the configuration asks for: the Lease first, since who holds it writes the status.
+pub(super) async fn add(parts: &Parts<'_>, transports: &mut Transports) -> anyhow::Result<()> {
+    let Parts {
+        config,
+        identity,
+        seed,
+        ..
+    } = *parts;
+    if !config.has_cluster(parts.kubeconfig_variable) {
+        return Ok(());
+    }
+    let Some(cluster) = connect(parts).await? else {
+        return Ok(());
+    };
+    let target = &config.sync_target.name;
+    let mut tenure = None;
+    if config.heartbeat.lease.enabled {
+        let lease = &config.heartbeat.lease;
+        let lease = LeaseConfig::new(&lease.namespace, &lease.name, target)?;
+        let transport = LeaseTransport::new(cluster.clone(), &lease, target, identity, seed);
+        let held = transport.held();
+        tenure = Some(held.clone());
+        transports.lease_held = Some(LeaseHeld(Arc::new(move |now| held.borrow().is_held(now))));
+        transports.setups.push(TransportSetup {
+            transport: Box::new(transport),
+            config: config.heartbeat_config()?,
+            prompt: false,
+        });
+    }
+    if config.sync_target_status.enabled {
+        let status = config.sync_target_status_config()?;
+        let mut transport = SyncTargetTransport::new(cluster, status, target, identity, seed);
+        if let Some(tenure) = tenure {
+            transport = transport.with_lease(tenure);
+        }
+        transports.setups.push(TransportSetup {
+            transport: Box::new(transport),
+            config: config.sync_target_heartbeat()?,
+            prompt: true,
+        });
+    }
+    Ok(())
+}
+
+async fn connect(parts: &Parts<'_>) -> anyhow::Result<Option<Cluster>> {
+    let config = parts.config;
+    let cluster = ClusterConfig {
+        kubeconfig: config.cluster.kubeconfig.clone(),
+        context: config.cluster.context.clone(),
+        in_cluster: config.cluster.in_cluster,
+        workspace: config.sync_target.workspace.clone(),
+    };
+    let timeout = config.heartbeat_config()?.timeout();
+    cluster
+        .connect(parts.kubeconfig_variable.map(OsStr::new), timeout)
+        .await
+        .context("cluster")
+}

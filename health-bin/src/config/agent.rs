@@ -1,0 +1,578 @@
+//! The agent's configuration.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use health_checks::checks::HttpTarget;
+use health_core::ComponentName;
+use health_core::ComponentSpec;
+use health_core::Criticality;
+use health_core::Paired;
+use health_core::Scope;
+use health_core::Thresholds;
+use health_heartbeat::HeartbeatConfig;
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::ConfigDuration;
+use super::ConfigError;
+use super::Problems;
+
+/// The configuration of `syncer-health run`. `config default` prints it with its meanings.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct AgentConfig {
+    pub(crate) sync_target: SyncTargetConfig,
+    pub(crate) identity: String,
+    pub(crate) server: ServerConfig,
+    pub(crate) log: LogConfig,
+    pub(crate) probes: ProbesConfig,
+    pub(crate) cluster: ClusterConfig,
+    pub(crate) checks: ChecksConfig,
+    pub(crate) heartbeat: HeartbeatSection,
+    pub(crate) sync_target_status: SyncTargetStatusConfig,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct SyncTargetConfig {
+    pub(crate) name: String,
+    pub(crate) workspace: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct ServerConfig {
+    pub(crate) bind: SocketAddr,
+    pub(crate) drain_delay: ConfigDuration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, Default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct LogConfig {
+    pub(crate) level: LogLevel,
+    pub(crate) format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, Default)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum LogLevel {
+    Error,
+    Warn,
+    #[default]
+    Info,
+    Debug,
+    Trace,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, Default)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, Default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct ProbesConfig {
+    pub(crate) ready_when_degraded: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct ClusterConfig {
+    pub(crate) enabled: bool,
+    pub(crate) kubeconfig: String,
+    pub(crate) context: String,
+    pub(crate) in_cluster: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct ChecksConfig {
+    pub(crate) interval: ConfigDuration,
+    pub(crate) timeout: ConfigDuration,
+    pub(crate) default_probes: Vec<Scope>,
+    pub(crate) components: Vec<ComponentConfig>,
+}
+
+/// One component: a name, exactly one kind, and the common keys.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ComponentConfig {
+    pub(crate) name: String,
+    pub(crate) http: Option<HttpCheckConfig>,
+    pub(crate) prometheus: Option<PrometheusCheckConfig>,
+    pub(crate) interval: Option<ConfigDuration>,
+    pub(crate) timeout: Option<ConfigDuration>,
+    pub(crate) stale_after: Option<ConfigDuration>,
+    pub(crate) failure_threshold: Option<u32>,
+    pub(crate) success_threshold: Option<u32>,
+    #[serde(default)]
+    pub(crate) criticality: Criticality,
+    pub(crate) probes: Option<Vec<Scope>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct HttpCheckConfig {
+    pub(crate) url: String,
+    pub(crate) token_file: Option<String>,
+    pub(crate) ca_file: Option<String>,
+    #[serde(default)]
+    pub(crate) insecure: bool,
+    #[serde(default)]
+    pub(crate) latency_seconds: PairedConfig,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct PrometheusCheckConfig {
+    pub(crate) url: String,
+    pub(crate) token_file: Option<String>,
+    pub(crate) ca_file: Option<String>,
+    #[serde(default)]
+    pub(crate) sync_engine: bool,
+    #[serde(default)]
+    pub(crate) queue_depth: PairedConfig,
+    #[serde(default)]
+    pub(crate) error_rate: PairedConfig,
+    #[serde(default)]
+    pub(crate) latency_seconds: PairedConfig,
+}
+
+/// A pair of thresholds, each optional.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, Default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct PairedConfig {
+    pub(crate) degraded: Option<f64>,
+    pub(crate) unhealthy: Option<f64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct HeartbeatSection {
+    pub(crate) interval: ConfigDuration,
+    pub(crate) timeout: ConfigDuration,
+    pub(crate) failure_threshold: u32,
+    pub(crate) interval_min: ConfigDuration,
+    pub(crate) interval_max: ConfigDuration,
+    pub(crate) require: RequireConfig,
+    pub(crate) websocket: WebsocketConfig,
+    pub(crate) lease: LeaseSection,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, Default)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum RequireConfig {
+    #[default]
+    Any,
+    All,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct WebsocketConfig {
+    pub(crate) url: String,
+    pub(crate) token_file: String,
+    pub(crate) ca_file: String,
+    pub(crate) allow_plaintext: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct LeaseSection {
+    pub(crate) enabled: bool,
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct SyncTargetStatusConfig {
+    pub(crate) enabled: bool,
+    pub(crate) min_interval: ConfigDuration,
+    pub(crate) heartbeat_interval: ConfigDuration,
+    pub(crate) heartbeat_field: String,
+}
+
+// === impl AgentConfig ===
+
+impl AgentConfig {
+    /// Finds everything that is wrong, and opens every file that is named.
+    ///
+    /// `kubeconfig_variable` is the value of the environment's `KUBECONFIG`.
+    pub(crate) fn validate(&self, kubeconfig_variable: Option<&str>) -> Result<(), ConfigError> {
+        let mut problems = Problems::default();
+        if let Err(error) = self.heartbeat_config() {
+            for what in error.0 {
+                problems.add("heartbeat", what);
+            }
+        }
+        self.validate_names(kubeconfig_variable, &mut problems);
+        self.validate_components(&mut problems);
+        self.validate_websocket(&mut problems);
+        self.validate_cluster(kubeconfig_variable, &mut problems);
+        if let Err(error) = self.sync_target_heartbeat() {
+            for what in error.0 {
+                problems.add("syncTargetStatus.heartbeatInterval", what);
+            }
+        }
+        #[cfg(feature = "transport-lease")]
+        self.validate_lease(kubeconfig_variable, &mut problems);
+        problems.finish()
+    }
+
+    /// How often to beat over the tunnel and the Lease.
+    pub(crate) fn heartbeat_config(
+        &self,
+    ) -> Result<HeartbeatConfig, health_heartbeat::InvalidHeartbeatConfig> {
+        let section = &self.heartbeat;
+        HeartbeatConfig::new(
+            section.interval.0,
+            section.timeout.0,
+            section.failure_threshold,
+        )?
+        .with_interval_bounds(section.interval_min.0, section.interval_max.0)
+    }
+
+    /// How often the SyncTarget's status beats; three of its intervals are its timeout.
+    pub(crate) fn sync_target_heartbeat(
+        &self,
+    ) -> Result<HeartbeatConfig, health_heartbeat::InvalidHeartbeatConfig> {
+        let interval = self.sync_target_status.heartbeat_interval.0;
+        HeartbeatConfig::new(interval, interval * 3, self.heartbeat.failure_threshold)
+    }
+
+    /// How the SyncTarget's status is written.
+    #[cfg(feature = "transport-lease")]
+    pub(crate) fn sync_target_status_config(
+        &self,
+    ) -> Result<health_transport_lease::SyncTargetConfig, health_transport_lease::InvalidConfig>
+    {
+        let status = &self.sync_target_status;
+        let field = status.heartbeat_field.parse().map_err(
+            |error: health_transport_lease::UnknownField| health_transport_lease::InvalidConfig {
+                key: "heartbeatField",
+                value: status.heartbeat_field.clone(),
+                allowed: error.to_string(),
+            },
+        )?;
+        health_transport_lease::SyncTargetConfig::new(
+            status.min_interval.0,
+            status.heartbeat_interval.0,
+            field,
+        )
+    }
+
+    /// Whether a cluster is given at all: a kubeconfig, here or in the environment, or the pod's own.
+    pub(crate) fn has_cluster(&self, kubeconfig_variable: Option<&str>) -> bool {
+        let cluster = &self.cluster;
+        let given = !cluster.kubeconfig.is_empty()
+            || cluster.in_cluster
+            || kubeconfig_variable.is_some_and(|value| !value.is_empty());
+        cluster.enabled && given
+    }
+
+    #[cfg(feature = "transport-lease")]
+    fn validate_lease(&self, kubeconfig_variable: Option<&str>, problems: &mut Problems) {
+        if !self.has_cluster(kubeconfig_variable) {
+            return;
+        }
+        if let Err(error) = self.sync_target_status_config() {
+            problems.add(format!("syncTargetStatus.{}", error.key), told(&error));
+        }
+        let (lease, target) = (&self.heartbeat.lease, &self.sync_target.name);
+        let made = health_transport_lease::LeaseConfig::new(&lease.namespace, &lease.name, target);
+        if let Err(error) = made.as_ref().map_err(Clone::clone)
+            && lease.enabled
+            && !target.is_empty()
+        {
+            problems.add(format!("heartbeat.lease.{}", error.key), told(&error));
+        }
+    }
+
+    fn validate_names(&self, kubeconfig_variable: Option<&str>, problems: &mut Problems) {
+        let beats =
+            !self.heartbeat.websocket.url.is_empty() || self.has_cluster(kubeconfig_variable);
+        if beats && self.sync_target.name.is_empty() {
+            problems.add(
+                "syncTarget.name",
+                "is empty, but heartbeats are sent for it; set it to the SyncTarget's name",
+            );
+        }
+    }
+
+    fn validate_components(&self, problems: &mut Problems) {
+        let mut names = std::collections::BTreeSet::new();
+        for (number, component) in self.checks.components.iter().enumerate() {
+            let key = format!("checks.components[{number}]");
+            if let Err(error) = component.name.parse::<ComponentName>() {
+                problems.add(format!("{key}.name"), error.to_string());
+            }
+            if RESERVED.contains(&component.name.as_str()) {
+                let what = format!("{:?} is registered by the program itself", component.name);
+                problems.add(format!("{key}.name"), what);
+            } else if !names.insert(&component.name) {
+                problems.add(
+                    format!("{key}.name"),
+                    format!("{:?} is there twice", component.name),
+                );
+            }
+            component.validate(&key, &self.checks, problems);
+        }
+        let engines = self
+            .checks
+            .components
+            .iter()
+            .filter(|component| component.is_sync_engine());
+        if engines.count() > 1 {
+            problems.add(
+                "checks.components",
+                "at most one component may have syncEngine: true",
+            );
+        }
+    }
+
+    fn validate_websocket(&self, problems: &mut Problems) {
+        let websocket = &self.heartbeat.websocket;
+        if websocket.url.is_empty() {
+            return;
+        }
+        if cfg!(not(feature = "transport-ws")) {
+            problems.add("heartbeat.websocket.url", "this build has no transport-ws");
+        }
+        if !websocket.url.starts_with("ws://") && !websocket.url.starts_with("wss://") {
+            problems.add(
+                "heartbeat.websocket.url",
+                format!("{:?} must begin with wss:// or ws://", websocket.url),
+            );
+        }
+        for (key, path) in [
+            ("tokenFile", &websocket.token_file),
+            ("caFile", &websocket.ca_file),
+        ] {
+            if !path.is_empty() {
+                problems.check_file(&format!("heartbeat.websocket.{key}"), path);
+            }
+        }
+    }
+
+    fn validate_cluster(&self, kubeconfig_variable: Option<&str>, problems: &mut Problems) {
+        let cluster = &self.cluster;
+        if !cluster.enabled {
+            return;
+        }
+        if !cluster.kubeconfig.is_empty() {
+            problems.check_file("cluster.kubeconfig", &cluster.kubeconfig);
+        } else if let Some(paths) = kubeconfig_variable.filter(|_| !cluster.in_cluster) {
+            for path in paths.split(':').filter(|path| !path.is_empty()) {
+                problems.check_file("environment variable KUBECONFIG", path);
+            }
+        }
+        if cluster.in_cluster && !self.sync_target.workspace.is_empty() {
+            problems.add(
+                "cluster.inCluster",
+                "cannot be used with syncTarget.workspace: the cluster that this pod runs in is \
+                 the member, and a heartbeat there would leave kcp blind; give a kubeconfig of kcp",
+            );
+        }
+    }
+}
+
+/// An error of a transport's configuration without its key, which stands before it anyway.
+#[cfg(feature = "transport-lease")]
+fn told(error: &health_transport_lease::InvalidConfig) -> String {
+    format!("is {:?}, {}", error.value, error.allowed)
+}
+
+/// The components that the program registers by itself.
+const RESERVED: [&str; 3] = ["heartbeat", "connection", "runtime"];
+
+// === impl the sections ===
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            bind: ([0, 0, 0, 0], 8081).into(),
+            drain_delay: ConfigDuration::secs(3),
+        }
+    }
+}
+
+impl Default for ClusterConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            kubeconfig: String::new(),
+            context: String::new(),
+            in_cluster: false,
+        }
+    }
+}
+
+impl Default for ChecksConfig {
+    fn default() -> Self {
+        Self {
+            interval: ConfigDuration::secs(30),
+            timeout: ConfigDuration::secs(5),
+            default_probes: vec![Scope::Readiness, Scope::Startup],
+            components: Vec::new(),
+        }
+    }
+}
+
+impl Default for HeartbeatSection {
+    fn default() -> Self {
+        Self {
+            interval: ConfigDuration::secs(10),
+            timeout: ConfigDuration::secs(30),
+            failure_threshold: 3,
+            interval_min: ConfigDuration::secs(1),
+            interval_max: ConfigDuration::secs(60),
+            require: RequireConfig::default(),
+            websocket: WebsocketConfig::default(),
+            lease: LeaseSection::default(),
+        }
+    }
+}
+
+impl Default for LeaseSection {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            namespace: "default".to_owned(),
+            name: String::new(),
+        }
+    }
+}
+
+impl Default for SyncTargetStatusConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            min_interval: ConfigDuration::secs(5),
+            heartbeat_interval: ConfigDuration::secs(20),
+            heartbeat_field: "auto".to_owned(),
+        }
+    }
+}
+
+// === impl ComponentConfig ===
+
+impl ComponentConfig {
+    /// Its interval and its timeout.
+    pub(crate) fn pace(&self, checks: &ChecksConfig) -> (Duration, Duration) {
+        let pick = |own: Option<ConfigDuration>, common: ConfigDuration| own.unwrap_or(common).0;
+        (
+            pick(self.interval, checks.interval),
+            pick(self.timeout, checks.timeout),
+        )
+    }
+
+    /// What it is registered with.
+    pub(crate) fn spec(&self, name: ComponentName, checks: &ChecksConfig) -> ComponentSpec {
+        let (interval, timeout) = self.pace(checks);
+        let stale_after = self.stale_after.map_or(interval * 2 + timeout, |own| own.0);
+        ComponentSpec::new(name)
+            .with_criticality(self.criticality)
+            .with_scopes(self.probes.as_deref().unwrap_or(&checks.default_probes))
+            .with_thresholds(Thresholds {
+                failure: self.failure_threshold.unwrap_or(1),
+                success: self.success_threshold.unwrap_or(1),
+            })
+            .with_stale_after(stale_after)
+    }
+
+    /// Whether its numbers are the report's `syncRate` and so on.
+    pub(crate) fn is_sync_engine(&self) -> bool {
+        self.prometheus
+            .as_ref()
+            .is_some_and(|prometheus| prometheus.sync_engine)
+    }
+
+    fn validate(&self, key: &str, checks: &ChecksConfig, problems: &mut Problems) {
+        let kinds = usize::from(self.http.is_some()) + usize::from(self.prometheus.is_some());
+        if kinds != 1 {
+            problems.add(
+                key,
+                format!("has {kinds} kinds; give exactly one of: http, prometheus"),
+            );
+        }
+        let (interval, timeout) = self.pace(checks);
+        if interval.is_zero() {
+            problems.add(format!("{key}.interval"), "is 0, it must be longer");
+        }
+        if timeout.is_zero() {
+            problems.add(format!("{key}.timeout"), "is 0, it must be longer");
+        }
+        for (name, threshold) in [
+            ("failureThreshold", self.failure_threshold),
+            ("successThreshold", self.success_threshold),
+        ] {
+            if threshold == Some(0) {
+                problems.add(format!("{key}.{name}"), "is 0, at least 1 is allowed");
+            }
+        }
+        if let Some(http) = &self.http {
+            let files = [("tokenFile", &http.token_file), ("caFile", &http.ca_file)];
+            validate_target(&format!("{key}.http"), &http.url, files, problems);
+            http.latency_seconds
+                .validate(&format!("{key}.http.latencySeconds"), problems);
+        }
+        if let Some(scrape) = &self.prometheus {
+            let key = format!("{key}.prometheus");
+            let files = [
+                ("tokenFile", &scrape.token_file),
+                ("caFile", &scrape.ca_file),
+            ];
+            validate_target(&key, &scrape.url, files, problems);
+            scrape
+                .queue_depth
+                .validate(&format!("{key}.queueDepth"), problems);
+            scrape
+                .error_rate
+                .validate(&format!("{key}.errorRate"), problems);
+            scrape
+                .latency_seconds
+                .validate(&format!("{key}.latencySeconds"), problems);
+        }
+    }
+}
+
+/// A URL and the files that go with it. The URL may hold a secret, so it is not shown.
+fn validate_target(
+    key: &str,
+    url: &str,
+    files: [(&str, &Option<String>); 2],
+    problems: &mut Problems,
+) {
+    if let Err(error) = HttpTarget::new(url) {
+        problems.add(format!("{key}.url"), error.to_string());
+    }
+    for (name, path) in files {
+        if let Some(path) = path {
+            problems.check_file(&format!("{key}.{name}"), path);
+        }
+    }
+}
+
+// === impl PairedConfig ===
+
+impl PairedConfig {
+    fn validate(self, key: &str, problems: &mut Problems) {
+        if Paired::from(self).is_inverted() {
+            problems.add(key, "degraded is above unhealthy, it must not be");
+        }
+    }
+}
+
+impl From<PairedConfig> for Paired {
+    fn from(config: PairedConfig) -> Self {
+        Self {
+            degraded: config.degraded,
+            unhealthy: config.unhealthy,
+        }
+    }
+}

@@ -1,0 +1,193 @@
+use serde_json::Value;
+
+use super::*;
+
+#[test]
+fn the_annotated_default_files_hold_the_defaults() {
+    assert_eq!(
+        agent(AGENT_DEFAULT, &[]),
+        Ok((AgentConfig::default(), vec![]))
+    );
+    #[cfg(feature = "hub")]
+    {
+        let loaded = load::<HubConfig>(HUB_DEFAULT, &Environment::new(), "SYNCER_HEALTH_HUB", &[]);
+        assert_eq!(loaded, Ok((HubConfig::default(), vec![])));
+    }
+}
+
+#[test]
+fn the_annotated_default_files_name_every_key() {
+    fn keys(value: &Value, prefix: &str, found: &mut Vec<String>) {
+        for (key, value) in value.as_object().into_iter().flatten() {
+            found.push(format!("{prefix}{key}"));
+            keys(value, &format!("{prefix}{key}."), found);
+        }
+    }
+    let (mut known, mut shown) = (Vec::new(), Vec::new());
+    keys(
+        &serde_json::to_value(AgentConfig::default()).unwrap(),
+        "",
+        &mut known,
+    );
+    keys(
+        &serde_saphyr::from_str(AGENT_DEFAULT).unwrap(),
+        "",
+        &mut shown,
+    );
+    known.sort();
+    shown.sort();
+    assert_eq!(known, shown);
+}
+
+#[test]
+fn an_empty_file_is_the_default() {
+    for text in ["", "\n# nothing\n", "{}"] {
+        assert_eq!(
+            agent(text, &[]),
+            Ok((AgentConfig::default(), vec![])),
+            "{text:?}"
+        );
+    }
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_the_nearest_known_one() {
+    for (text, line) in [
+        (
+            "heartbeat: { intervall: 5s }",
+            "heartbeat.intervall: unknown key; did you mean \"interval\"?",
+        ),
+        (
+            "hartbeat: {}",
+            "hartbeat: unknown key; did you mean \"heartbeat\"?",
+        ),
+        (
+            "checks: { components: [{ name: a, htpp: { url: x } }] }",
+            "checks.components[0].htpp: unknown key; did you mean \"http\"?",
+        ),
+    ] {
+        let error = agent(text, &[]).unwrap_err().to_string();
+        assert_eq!(error, format!("configuration: {line}"));
+    }
+}
+
+#[test]
+fn a_value_of_the_wrong_kind_names_its_key() {
+    for (text, key) in [
+        ("heartbeat: { interval: soon }", "heartbeat.interval"),
+        ("server: { bind: here }", "server.bind"),
+        (
+            "heartbeat: { failureThreshold: many }",
+            "heartbeat.failureThreshold",
+        ),
+        ("log: { level: loud }", "log.level"),
+        ("[]", ""),
+        ("a: b: c", ""),
+    ] {
+        let error = agent(text, &[]).unwrap_err();
+        assert_eq!(error.0[0].key, key, "{error}");
+    }
+}
+
+#[test]
+fn the_environment_overrides_and_unknown_variables_are_warned_about() {
+    let (config, warnings) = agent(
+        "heartbeat: { interval: 5s }",
+        &[
+            ("SYNCER_HEALTH_HEARTBEAT_INTERVAL", "7s"),
+            ("SYNCER_HEALTH_HEARTBEAT_FAILURE_THRESHOLD", "5"),
+            ("SYNCER_HEALTH_HEARTBEAT_LEASE_ENABLED", "false"),
+            ("SYNCER_HEALTH_SYNC_TARGET_NAME", "123"),
+            ("SYNCER_HEALTH_SERVER_BIND", "127.0.0.1:0"),
+            ("SYNCER_HEALTH_TYPO", "x"),
+            ("SYNCER_HEALTH_HUB_PORT", "tcp://10.0.0.1:80"),
+            ("SYNCER_HEALTHY", "x"),
+            ("PATH", "/bin"),
+        ],
+    )
+    .unwrap();
+    assert_eq!(config.heartbeat.interval, ConfigDuration::secs(7));
+    assert_eq!(config.heartbeat.failure_threshold, 5);
+    assert!(!config.heartbeat.lease.enabled);
+    assert_eq!(
+        config.sync_target.name, "123",
+        "a text of digits stays a text"
+    );
+    assert_eq!(
+        warnings,
+        ["environment variable SYNCER_HEALTH_TYPO names no key and is ignored"]
+    );
+}
+
+#[test]
+fn every_problem_is_told_at_once() {
+    let text = r"
+syncTarget: { workspace: root:org }
+cluster: { inCluster: true }
+heartbeat:
+  interval: 30s
+  timeout: 10s
+  websocket: { url: 'http://hub', tokenFile: /nowhere/token }
+checks:
+  components:
+    - { name: 'a b', http: { url: 'ftp://x' } }
+    - { name: heartbeat }
+    - { name: twice, prometheus: { url: 'http://x', syncEngine: true } }
+    - { name: twice, prometheus: { url: 'http://x', syncEngine: true, queueDepth: { degraded: 2, unhealthy: 1 } } }
+";
+    let (config, _) = agent(text, &[]).unwrap();
+    let error = config.validate(None).unwrap_err();
+    let keys: Vec<_> = error.0.iter().map(|problem| problem.key.as_str()).collect();
+    let mut expected = vec![
+        "heartbeat",
+        "syncTarget.name",
+        "checks.components[0].name",
+        "checks.components[0].http.url",
+        "checks.components[1].name",
+        "checks.components[1]",
+        "checks.components[3].name",
+        "checks.components[3].prometheus.queueDepth",
+        "checks.components",
+        "heartbeat.websocket.url",
+        "heartbeat.websocket.tokenFile",
+        "cluster.inCluster",
+    ];
+    if cfg!(not(feature = "transport-ws")) {
+        expected.insert(9, "heartbeat.websocket.url");
+    }
+    assert_eq!(keys, expected, "{error}");
+}
+
+#[test]
+fn an_interval_longer_than_the_timeout_says_what_would_be_right() {
+    let (config, _) = agent("heartbeat: { interval: 30s, timeout: 10s }", &[]).unwrap();
+    let error = config.validate(None).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "configuration: heartbeat: timeout is 10s with an interval of 30s, \
+         at least 60s (twice the interval) is allowed"
+    );
+}
+
+#[cfg(feature = "hub")]
+#[test]
+fn a_hub_that_everybody_may_reach_asks_who_they_are() {
+    let open = HubConfig::default();
+    assert_eq!(open.validate().unwrap_err().0[0].key, "auth");
+    let mut local = HubConfig::default();
+    local.server.bind = ([127, 0, 0, 1], 0).into();
+    assert_eq!(local.validate(), Ok(()));
+    local.ops.bind = ([0, 0, 0, 0], 8083).into();
+    assert_eq!(local.validate().unwrap_err().0[0].key, "ops.bind");
+}
+
+fn agent(
+    text: &str,
+    environment: &[(&str, &str)],
+) -> Result<(AgentConfig, Vec<String>), ConfigError> {
+    let environment = environment
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    load(text, &environment, "SYNCER_HEALTH", &["SYNCER_HEALTH_HUB_"])
+}

@@ -1,0 +1,9 @@
+//! HTTP, served with a limit on everything, and a small client for `probe`.
+
+mod client;
+
+mod serve;
+
+pub(crate) use client::get;
+pub(crate) use serve::Limits;
+pub(crate) use serve::serve;

@@ -1,0 +1,187 @@
+//! The hub: accepts tunnels, finds the silent, and answers who lives.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use anyhow::Context;
+use health_transport_ws::CloseReason;
+use health_transport_ws::TunnelEvent;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::config::HubConfig;
+use crate::http;
+use crate::process;
+use crate::process::ProcessSample;
+use crate::run::rand_seed;
+use crate::signals::Signals;
+use crate::telemetry::Exporter;
+
+mod auth;
+
+mod endpoint;
+
+mod fleet;
+
+mod ops;
+
+use auth::OpsToken;
+use auth::TunnelAuth;
+use fleet::SharedFleet;
+
+/// A running hub.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    state: Arc<HubState>,
+    stop: watch::Sender<bool>,
+    servers: [JoinHandle<()>; 2],
+    server_address: SocketAddr,
+    ops_address: SocketAddr,
+}
+
+/// What the hub's answers are made from.
+#[derive(Debug)]
+struct HubState {
+    fleet: Arc<SharedFleet>,
+    auth: TunnelAuth,
+    ops_token: OpsToken,
+    events: mpsc::Sender<TunnelEvent>,
+    connections: AtomicU64,
+    handshake_timeout: Duration,
+    message_bytes: usize,
+    seed: u64,
+    stop: watch::Receiver<bool>,
+    exporter: Exporter,
+    process: watch::Receiver<ProcessSample>,
+}
+
+/// People and monitors need few connections.
+const OPS_CONNECTIONS_MAX: usize = 256;
+
+/// When an agent that is closed because the hub ends may come back.
+const COME_BACK: Duration = Duration::from_secs(1);
+
+/// How long tunnels may take to say goodbye when the hub ends.
+const STOP_MAX: Duration = Duration::from_secs(3);
+
+/// Runs a hub until a signal ends it.
+pub(crate) async fn run(config: HubConfig) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::install()?;
+    let exporter = Exporter::install()?;
+    exporter.spawn_upkeep();
+    let hub = Hub::start(&config, exporter, process::spawn_sampler()).await?;
+    signals.stop().await;
+    tracing::info!("ending: agents are told when to come back; a second signal aborts");
+    tokio::select! {
+        () = hub.stop() => Ok(ExitCode::SUCCESS),
+        () = signals.stop() => anyhow::bail!("aborted by a second signal"),
+    }
+}
+
+// === impl Hub ===
+
+impl Hub {
+    /// Starts a hub on the current runtime.
+    pub(crate) async fn start(
+        config: &HubConfig,
+        exporter: Exporter,
+        process: watch::Receiver<ProcessSample>,
+    ) -> anyhow::Result<Self> {
+        let auth = TunnelAuth::read(&config.auth.token_file)?;
+        let ops_token = OpsToken::read(&config.ops.token_file)?;
+        let (server, server_address) = listen("server.bind", config.server.bind).await?;
+        let (ops, ops_address) = listen("ops.bind", config.ops.bind).await?;
+        let fleet = SharedFleet::new(config.fleet_terms());
+        for id in auth.targets() {
+            fleet.expect(id.clone());
+        }
+        let (events, heard) = mpsc::channel(fleet::EVENTS_MAX);
+        tokio::spawn(Arc::clone(&fleet).run(heard));
+        let (stop, stopped) = watch::channel(false);
+        let state = Arc::new(HubState {
+            fleet,
+            auth,
+            ops_token,
+            events,
+            connections: AtomicU64::new(0),
+            handshake_timeout: config.limits.handshake_timeout.0,
+            message_bytes: config.limits.message_bytes,
+            seed: rand_seed(),
+            stop: stopped.clone(),
+            exporter,
+            process,
+        });
+        let tunnels = http::Limits {
+            connections: config.limits.connections,
+        };
+        let people = http::Limits {
+            connections: OPS_CONNECTIONS_MAX,
+        };
+        let endpoint = endpoint::router(Arc::clone(&state));
+        let answers = ops::router(Arc::clone(&state));
+        let servers = [
+            tokio::spawn(http::serve(server, endpoint, tunnels, stopped.clone())),
+            tokio::spawn(http::serve(ops, answers, people, stopped)),
+        ];
+        tracing::info!(
+            tunnels = %server_address,
+            ops = %ops_address,
+            version = crate::VERSION,
+            "the hub answers"
+        );
+        Ok(Self {
+            state,
+            stop,
+            servers,
+            server_address,
+            ops_address,
+        })
+    }
+
+    /// Where agents dial in.
+    pub(crate) const fn server_address(&self) -> SocketAddr {
+        self.server_address
+    }
+
+    /// Where people look.
+    pub(crate) const fn ops_address(&self) -> SocketAddr {
+        self.ops_address
+    }
+
+    /// Ends the hub: agents are told when to come back, each server ends within a bound.
+    pub(crate) async fn stop(self) {
+        self.stop.send_replace(true);
+        let tunnels_end = async {
+            while self.state.fleet.lock().tunnels() > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        if tokio::time::timeout(STOP_MAX, tunnels_end).await.is_err() {
+            tracing::warn!("some tunnels did not end in time");
+        }
+        for server in self.servers {
+            if let Err(error) = server.await {
+                tracing::warn!(%error, "a server ended badly");
+            }
+        }
+        tracing::info!("the hub has ended");
+    }
+}
+
+/// Why tunnels are closed when the hub ends.
+fn closing() -> CloseReason {
+    CloseReason::ShuttingDown
+}
+
+async fn listen(key: &str, bind: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(bind)
+        .await
+        .with_context(|| format!("{key}: cannot listen on {bind}"))?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}

@@ -1,0 +1,47 @@
+//! The program `syncer-health`: configuration, clock, wiring, HTTP, metrics exporter and command
+//! line.
+//!
+//! It holds no logic that an embedder would want: checks are `health-checks`', heartbeats
+//! `health-heartbeat`'s, and the transports have a crate each.
+
+use std::process::ExitCode;
+
+mod cli;
+
+mod config;
+
+mod run;
+
+mod agent;
+
+#[cfg(feature = "hub")]
+mod hub;
+
+#[cfg(feature = "hub")]
+mod demo;
+
+mod probe;
+
+mod http;
+
+mod exposition;
+
+mod telemetry;
+
+mod process;
+
+mod logging;
+
+mod signals;
+
+mod clock;
+
+/// The version of this program.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Runs the program with the arguments and the environment of this process.
+///
+/// Exit codes: 0; 1 it failed, or the probe says no; 2 usage or configuration.
+pub fn main() -> ExitCode {
+    run::main()
+}

@@ -1,0 +1,54 @@
+//! Logs on stderr, as text or JSON.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::config::LogConfig;
+use crate::config::LogFormat;
+use crate::config::LogLevel;
+
+/// Starts logging. What libraries say is shown from warnings up, unless all is traced.
+///
+/// A second call changes nothing: the first subscriber stays.
+pub(crate) fn init(config: LogConfig) {
+    let level = match config.level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    let libraries = if level == LevelFilter::TRACE {
+        level
+    } else {
+        level.min(LevelFilter::WARN)
+    };
+    let ours = [
+        "health_bin",
+        "health_core",
+        "health_checks",
+        "health_heartbeat",
+        "health_transport_ws",
+        "health_transport_lease",
+    ];
+    let filter = Targets::new()
+        .with_default(libraries)
+        .with_targets(ours.map(|target| (target, level)));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let registry = tracing_subscriber::registry().with(filter);
+    let started = match config.format {
+        LogFormat::Text => {
+            let ansi = std::io::stderr().is_terminal();
+            registry
+                .with(lines.with_ansi(ansi).with_target(false))
+                .try_init()
+        }
+        LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init(),
+    };
+    // A second call, as from a test that runs two agents, is no error.
+    drop(started);
+}

@@ -1,0 +1,188 @@
+//! From the command line to the thing that runs.
+
+use std::future::Future;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+
+use crate::agent::Agent;
+use crate::agent::AgentSetup;
+use crate::agent::identity;
+use crate::cli::Cli;
+use crate::cli::Command;
+use crate::cli::ConfigAction;
+use crate::cli::ConfigTarget;
+use crate::config;
+use crate::config::AgentConfig;
+use crate::config::ConfigError;
+use crate::config::Environment;
+#[cfg(feature = "hub")]
+use crate::config::HubConfig;
+use crate::logging;
+use crate::probe;
+use crate::process;
+use crate::signals;
+use crate::telemetry::Exporter;
+
+/// Usage or configuration.
+const EXIT_CONFIG: u8 = 2;
+
+/// Runs the program; every error ends up here, with its chain, on one line.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // With two rustls providers in a build none is the default, so one is chosen here.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match dispatch(cli.command) {
+        Ok(code) => code,
+        Err(error) => {
+            say(&mut std::io::stderr(), &format!("syncer-health: {error:#}"));
+            let wrong_config = error.downcast_ref::<ConfigError>().is_some();
+            if wrong_config {
+                ExitCode::from(EXIT_CONFIG)
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
+    let environment: Environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    match command {
+        Command::Run(args) => {
+            let (config, warnings) = agent_config(args.config.as_deref(), &environment)?;
+            logging::init(config.log);
+            warn(&warnings);
+            pulse(run_agent(config, environment))
+        }
+        #[cfg(feature = "hub")]
+        Command::Hub(args) => {
+            let (config, warnings) = hub_config(args.config.as_deref(), &environment)?;
+            logging::init(config.log);
+            warn(&warnings);
+            pulse(crate::hub::run(config))
+        }
+        #[cfg(feature = "hub")]
+        Command::Demo(args) => pulse(crate::demo::run(args)),
+        Command::Probe(args) => pulse(probe::run(args)),
+        Command::Config(args) => configuration(args.action, &environment),
+    }
+}
+
+/// Runs on the pulse runtime: one thread for our own loops. Checks have threads of their own.
+fn pulse(main: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let code = runtime.block_on(main);
+    // What still blocks a thread, as a name look-up, is not waited for.
+    runtime.shutdown_background();
+    code
+}
+
+async fn run_agent(config: AgentConfig, environment: Environment) -> anyhow::Result<ExitCode> {
+    let mut signals = signals::Signals::install()?;
+    let exporter = Exporter::install()?;
+    exporter.spawn_upkeep();
+    let drain_delay = config.server.drain_delay.0;
+    let setup = AgentSetup {
+        identity: identity(&config.identity, &environment),
+        kubeconfig_variable: environment.get("KUBECONFIG").cloned(),
+        config,
+        exporter,
+        process: process::spawn_sampler(),
+        seed: rand_seed(),
+    };
+    let agent = Agent::start(setup).await?;
+    signals.stop().await;
+    tracing::info!(
+        ?drain_delay,
+        "ending: readiness fails first; a second signal aborts"
+    );
+    tokio::select! {
+        () = agent.stop(drain_delay) => Ok(ExitCode::SUCCESS),
+        () = signals.stop() => anyhow::bail!("aborted by a second signal"),
+    }
+}
+
+fn configuration(action: ConfigAction, environment: &Environment) -> anyhow::Result<ExitCode> {
+    let mut stdout = std::io::stdout();
+    match action {
+        ConfigAction::Default(target) => {
+            #[cfg(feature = "hub")]
+            if target.hub {
+                say(&mut stdout, config::HUB_DEFAULT.trim_end());
+                return Ok(ExitCode::SUCCESS);
+            }
+            let ConfigTarget { .. } = target;
+            say(&mut stdout, config::AGENT_DEFAULT.trim_end());
+        }
+        ConfigAction::Check(target) => {
+            let path = target.config.as_deref();
+            #[cfg(feature = "hub")]
+            let warnings = match target.hub {
+                true => hub_config(path, environment)?.1,
+                false => agent_config(path, environment)?.1,
+            };
+            #[cfg(not(feature = "hub"))]
+            let warnings = agent_config(path, environment)?.1;
+            for warning in warnings {
+                say(&mut std::io::stderr(), &format!("warning: {warning}"));
+            }
+            say(&mut stdout, "the configuration is right");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn agent_config(
+    path: Option<&Path>,
+    environment: &Environment,
+) -> anyhow::Result<(AgentConfig, Vec<String>)> {
+    let foreign = ["SYNCER_HEALTH_HUB_"];
+    let (config, warnings): (AgentConfig, _) =
+        config::load(&read(path)?, environment, "SYNCER_HEALTH", &foreign)?;
+    config.validate(environment.get("KUBECONFIG").map(String::as_str))?;
+    Ok((config, warnings))
+}
+
+#[cfg(feature = "hub")]
+fn hub_config(
+    path: Option<&Path>,
+    environment: &Environment,
+) -> anyhow::Result<(HubConfig, Vec<String>)> {
+    let (config, warnings): (HubConfig, _) =
+        config::load(&read(path)?, environment, "SYNCER_HEALTH_HUB", &[])?;
+    config.validate()?;
+    Ok((config, warnings))
+}
+
+fn read(path: Option<&Path>) -> Result<String, ConfigError> {
+    let Some(path) = path else {
+        return Ok(String::new());
+    };
+    std::fs::read_to_string(path)
+        .map_err(|error| ConfigError::one("--config", format!("cannot read {path:?}: {error}")))
+}
+
+fn warn(warnings: &[String]) {
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+}
+
+/// A seed for jitter: it must differ from agent to agent, and need not be secret.
+pub(crate) fn rand_seed() -> u64 {
+    uuid::Uuid::new_v4().as_u64_pair().0
+}
+
+/// Writes a line; a reader that has gone is no reason to fail.
+pub(crate) fn say(out: &mut impl Write, line: &str) {
+    let _ = writeln!(out, "{line}");
+}

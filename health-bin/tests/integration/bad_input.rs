@@ -1,0 +1,85 @@
+//! What is wrong is told in one clear line, and the exit code says whose fault it is.
+
+use crate::support::run_to_end;
+
+#[tokio::test]
+async fn an_unknown_key_exits_2_with_the_nearest_known_one() {
+    let line = refused("heartbeat: { intervall: 5s }", &[]).await;
+    assert_eq!(
+        line,
+        "syncer-health: configuration: heartbeat.intervall: unknown key; did you mean \"interval\"?"
+    );
+}
+
+#[tokio::test]
+async fn an_interval_longer_than_the_timeout_exits_2() {
+    let line = refused("heartbeat: { interval: 30s, timeout: 10s }", &[]).await;
+    assert!(
+        line.contains("heartbeat: timeout is 10s with an interval of 30s, at least 60s"),
+        "{line}"
+    );
+}
+
+#[tokio::test]
+async fn a_token_file_that_cannot_be_read_exits_2() {
+    let config = "
+syncTarget: { name: edge-1 }
+heartbeat: { websocket: { url: 'ws://127.0.0.1:1/tunnel', tokenFile: /nowhere/token } }
+";
+    let line = refused(config, &[]).await;
+    assert!(
+        line.contains("heartbeat.websocket.tokenFile: cannot read"),
+        "{line}"
+    );
+    assert!(line.contains("/nowhere/token"), "{line}");
+}
+
+#[tokio::test]
+async fn an_override_from_the_environment_is_checked_too() {
+    let line = refused("{}", &[("SYNCER_HEALTH_HEARTBEAT_INTERVAL", "soon")]).await;
+    assert!(
+        line.contains("heartbeat.interval: \"soon\" is not a duration"),
+        "{line}"
+    );
+}
+
+#[tokio::test]
+async fn a_configuration_that_is_not_there_exits_2() {
+    let (code, _, err) = run_to_end(&["run", "--config", "/nowhere.yaml"], &[]).await;
+    assert_eq!(code, 2, "{err}");
+    assert!(
+        err.contains("--config: cannot read \"/nowhere.yaml\""),
+        "{err}"
+    );
+}
+
+#[tokio::test]
+async fn usage_exits_2() {
+    for args in [&["fly"][..], &["probe", "deadz"], &[]] {
+        let (code, _, err) = run_to_end(args, &[]).await;
+        assert_eq!(code, 2, "{args:?}: {err}");
+    }
+}
+
+#[cfg(feature = "hub")]
+#[tokio::test]
+async fn a_hub_that_asks_nobody_and_is_open_to_all_exits_2() {
+    let (code, _, err) = run_to_end(&["hub"], &[]).await;
+    assert_eq!(code, 2, "{err}");
+    assert!(err.contains("auth: nobody is asked who they are"), "{err}");
+}
+
+/// Refused by `run` and by `config check` alike, with exit code 2; gives the one line.
+async fn refused(config: &str, environment: &[(&str, &str)]) -> String {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("config.yaml");
+    std::fs::write(&file, config).expect("the configuration can be written");
+    let file = file.to_str().expect("a path in UTF-8");
+    let (code, _, run) = run_to_end(&["run", "--config", file], environment).await;
+    assert_eq!(code, 2, "{run}");
+    let (code, _, check) = run_to_end(&["config", "check", "--config", file], environment).await;
+    assert_eq!(code, 2, "{check}");
+    assert_eq!(run, check);
+    assert_eq!(run.lines().count(), 1, "{run}");
+    run.trim_end().to_owned()
+}

@@ -1,0 +1,260 @@
+//! An agent and its hub, as two processes.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::support::Program;
+use crate::support::eventually;
+use crate::support::get;
+use crate::support::run_to_end;
+use crate::support::secs;
+
+#[tokio::test]
+async fn a_hub_that_is_killed_and_started_again_has_its_agent_back_without_a_restart() {
+    let (hub, tunnels, ops) = hub("127.0.0.1:0", "127.0.0.1:0").await;
+    let agent = agent(tunnels, &[]);
+    let address = agent.address("address").await;
+    verdict(ops, "Alive", secs(5)).await;
+    agent.answers(address, "/readyz", 200).await;
+    drop(hub);
+    let failed = agent.answers(address, "/readyz", 503).await;
+    assert!(
+        failed
+            .body
+            .contains("[-]heartbeat Unhealthy (HeartbeatFailed)"),
+        "{}",
+        failed.body
+    );
+    assert_eq!(
+        get(address, "/livez", &[]).await.unwrap().status,
+        200,
+        "the hub is no reason"
+    );
+    let (_hub, _, ops) = self::hub(&tunnels.to_string(), &ops.to_string()).await;
+    verdict(ops, "Alive", secs(10)).await;
+    agent.answers(address, "/readyz", 200).await;
+}
+
+#[tokio::test]
+async fn an_agent_that_is_killed_is_suspect_at_once_and_lost_within_its_timeout() {
+    let (_hub, tunnels, ops) = hub("127.0.0.1:0", "127.0.0.1:0").await;
+    let mut agent = agent(tunnels, &[]);
+    verdict(ops, "Alive", secs(5)).await;
+    let killed = Instant::now();
+    agent.signal("KILL").await;
+    verdict(ops, "Suspect", secs(1)).await;
+    let lost = verdict(ops, "Lost", secs(5)).await;
+    let took = killed.elapsed();
+    assert!(
+        took < Duration::from_millis(3_500),
+        "Lost {took:?} after the kill, the timeout is 3 s"
+    );
+    assert_eq!(lost["reason"], "HeartbeatTimeout", "{lost}");
+    assert_eq!(agent.ended().await, None, "a signal ended it");
+}
+
+#[tokio::test]
+async fn an_agent_that_is_frozen_is_lost_and_alive_again_when_it_thaws() {
+    let (_hub, tunnels, ops) = hub("127.0.0.1:0", "127.0.0.1:0").await;
+    let agent = agent(tunnels, &[]);
+    verdict(ops, "Alive", secs(5)).await;
+    agent.signal("STOP").await;
+    verdict(ops, "Lost", secs(6)).await;
+    agent.signal("CONT").await;
+    verdict(ops, "Alive", secs(6)).await;
+}
+
+#[tokio::test]
+async fn a_hub_that_is_frozen_convicts_nobody_when_it_thaws() {
+    let (hub, tunnels, ops) = hub("127.0.0.1:0", "127.0.0.1:0").await;
+    let agent = agent(tunnels, &[]);
+    verdict(ops, "Alive", secs(5)).await;
+    hub.signal("STOP").await;
+    tokio::time::sleep(secs(8)).await;
+    hub.signal("CONT").await;
+    hub.logged("this hub stood still", secs(5)).await;
+    verdict(ops, "Alive", secs(6)).await;
+    assert!(!hub.log().contains("verdict=Lost"), "{}", hub.log());
+    drop(agent);
+}
+
+#[tokio::test]
+async fn an_agent_that_ends_on_purpose_has_left() {
+    let (_hub, tunnels, ops) = hub("127.0.0.1:0", "127.0.0.1:0").await;
+    let mut agent = agent(tunnels, &[]);
+    verdict(ops, "Alive", secs(5)).await;
+    assert_eq!(agent.terminate().await, Some(0), "{}", agent.log());
+    verdict(ops, "Left", secs(1)).await;
+}
+
+#[tokio::test]
+async fn a_refused_token_is_told_in_one_line_and_the_agent_keeps_trying() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let tokens = folder.path().join("tokens.yaml");
+    let token = folder.path().join("token");
+    std::fs::write(&tokens, "\"root:org:edge/edge-1\": s3cr3t\n").expect("it can be written");
+    std::fs::write(&token, "wrong\n").expect("it can be written");
+    let config = format!(
+        "
+server: {{ bind: '127.0.0.1:0' }}
+ops: {{ bind: '127.0.0.1:0' }}
+auth: {{ tokenFile: {} }}
+",
+        tokens.display()
+    );
+    let hub = Program::start("hub", &config, &[]);
+    let (tunnels, ops) = (hub.address("tunnels").await, hub.address("ops").await);
+    verdict(ops, "Pending", secs(5)).await;
+    let token_file = token.to_str().expect("a path in UTF-8");
+    let agent = agent(
+        tunnels,
+        &[("SYNCER_HEALTH_HEARTBEAT_WEBSOCKET_TOKEN_FILE", token_file)],
+    );
+    let line = agent.logged("401", secs(5)).await;
+    assert!(line.contains("WARN"), "{line}");
+    verdict(ops, "Lost", secs(35)).await;
+    std::fs::write(&token, "s3cr3t\n").expect("it can be written");
+    verdict(ops, "Alive", secs(5)).await;
+    for log in [agent.log(), hub.log()] {
+        assert!(!log.contains("s3cr3t") && !log.contains("wrong"), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn the_fleet_is_filtered_and_paged() {
+    let (_hub, tunnels, ops) = hub("127.0.0.1:0", "127.0.0.1:0").await;
+    let agents =
+        ["a", "b", "c"].map(|name| agent(tunnels, &[("SYNCER_HEALTH_SYNC_TARGET_NAME", name)]));
+    eventually("three agents", secs(10), || async {
+        let fleet = get(ops, "/fleet", &[]).await?.json();
+        (fleet["counts"]["Alive"] == 3).then_some(())
+    })
+    .await;
+    let page = get(ops, "/fleet?limit=2", &[]).await.unwrap().json();
+    assert_eq!(
+        (names(&page), &page["next"]),
+        (vec!["a", "b"], &"root:org:edge/b".into())
+    );
+    let rest = get(ops, "/fleet?limit=2&cursor=root:org:edge/b", &[])
+        .await
+        .unwrap()
+        .json();
+    assert_eq!((names(&rest), &rest["next"]), (vec!["c"], &Value::Null));
+    let none = get(ops, "/fleet?verdict=lost", &[]).await.unwrap().json();
+    assert!(names(&none).is_empty(), "{none}");
+    assert_eq!(
+        get(ops, "/fleet?verdict=dead", &[]).await.unwrap().status,
+        400
+    );
+    let one = get(ops, "/fleet/root:org:edge/a", &[])
+        .await
+        .unwrap()
+        .json();
+    assert_eq!(
+        (&one["verdict"], &one["report"]["version"]),
+        (&"Alive".into(), &"0.1.0".into())
+    );
+    assert_eq!(
+        get(ops, "/fleet/root:org:edge/z", &[])
+            .await
+            .unwrap()
+            .status,
+        404
+    );
+    let metrics = get(ops, "/metrics", &[]).await.unwrap().body;
+    assert!(
+        metrics.contains("syncer_hub_agents{verdict=\"alive\"} 3\n"),
+        "{metrics}"
+    );
+    drop(agents);
+}
+
+#[tokio::test]
+async fn ops_with_a_token_answers_only_probes_without_it() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let token = folder.path().join("token");
+    std::fs::write(&token, "l00k\n").expect("it can be written");
+    let config = format!(
+        "
+server: {{ bind: '127.0.0.1:0' }}
+ops: {{ bind: '127.0.0.1:0', tokenFile: {} }}
+",
+        token.display()
+    );
+    let hub = Program::start("hub", &config, &[]);
+    let ops = hub.address("ops").await;
+    for (path, bearer, status) in [
+        ("/fleet", None, 401),
+        ("/metrics", None, 401),
+        ("/fleet", Some("Bearer wrong"), 401),
+        ("/fleet", Some("Bearer l00k"), 200),
+        ("/livez", None, 200),
+        ("/readyz", None, 200),
+    ] {
+        let headers: Vec<_> = bearer
+            .iter()
+            .map(|bearer| ("Authorization", *bearer))
+            .collect();
+        let answer = get(ops, path, &headers).await.unwrap();
+        assert_eq!(answer.status, status, "{path} {bearer:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_demo_shows_a_fleet_and_ends_cleanly() {
+    let (code, out, err) = run_to_end(&["demo", "--agents", "2", "--duration", "3s"], &[]).await;
+    if err.contains("cannot listen on") {
+        // The demo is on the default ports on purpose, and somebody else has them here.
+        return assert_eq!(code, 1, "{err}");
+    }
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("curl -s http://127.0.0.1:8083/fleet"), "{out}");
+    assert!(out.trim_end().ends_with("ended"), "{out}");
+    assert_eq!(err.matches("verdict=Alive").count(), 2, "{err}");
+    assert_eq!(err.matches("verdict=Left").count(), 2, "{err}");
+    assert!(!err.contains("WARN"), "{err}");
+}
+
+/// A hub on the given addresses, and where agents dial in and people look.
+async fn hub(server: &str, ops: &str) -> (Program, SocketAddr, SocketAddr) {
+    let config = format!("server: {{ bind: '{server}' }}\nops: {{ bind: '{ops}' }}\n");
+    let hub = Program::start("hub", &config, &[]);
+    let (server, ops) = (hub.address("tunnels").await, hub.address("ops").await);
+    (hub, server, ops)
+}
+
+/// An agent with beats of 1 s and a timeout of 3 s.
+fn agent(tunnels: SocketAddr, environment: &[(&str, &str)]) -> Program {
+    let config = format!(
+        "
+syncTarget: {{ name: edge-1, workspace: 'root:org:edge' }}
+server: {{ bind: '127.0.0.1:0', drainDelay: 0s }}
+heartbeat:
+  interval: 1s
+  timeout: 3s
+  websocket: {{ url: 'ws://{tunnels}/tunnel' }}
+"
+    );
+    Program::start("run", &config, environment)
+}
+
+/// Waits until the hub gives its only agent this verdict.
+async fn verdict(ops: SocketAddr, verdict: &str, within: Duration) -> Value {
+    eventually(&format!("the verdict {verdict}"), within, || async {
+        let fleet = get(ops, "/fleet", &[]).await?.json();
+        let agent = fleet["agents"].get(0)?.clone();
+        (agent["verdict"] == verdict).then_some(agent)
+    })
+    .await
+}
+
+fn names(page: &Value) -> Vec<&str> {
+    let agents = page["agents"].as_array().expect("a list");
+    agents
+        .iter()
+        .map(|agent| agent["name"].as_str().expect("a name"))
+        .collect()
+}

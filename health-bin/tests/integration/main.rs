@@ -1,0 +1,23 @@
+//! The program as its users meet it: real processes on loopback, and, where a test says so, a real
+//! kcp and real Go peers.
+//!
+//! Tests that need more than Rust are ignored and say who runs them: `cargo xtask integration`.
+
+mod support;
+
+mod bad_input;
+
+mod commands;
+
+mod probes;
+
+mod blocked;
+
+#[cfg(feature = "hub")]
+mod fleet;
+
+#[cfg(feature = "hub")]
+mod peer;
+
+#[cfg(feature = "transport-lease")]
+mod kcp;

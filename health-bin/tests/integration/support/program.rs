@@ -1,0 +1,149 @@
+//! The program as a process.
+
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::io::AsyncBufReadExt;
+use tokio::io::BufReader;
+use tokio::process::Child;
+use tokio::process::Command;
+
+use super::Answer;
+use super::eventually;
+use super::get;
+use super::secs;
+
+/// A running `syncer-health`, killed when this is dropped.
+pub(crate) struct Program {
+    child: Child,
+    log: Arc<Mutex<Vec<String>>>,
+    _folder: TempDir,
+}
+
+impl Program {
+    /// Starts a command with a configuration, and the environment that is given only.
+    pub(crate) fn start(command: &str, config: &str, environment: &[(&str, &str)]) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let file = folder.path().join("config.yaml");
+        std::fs::write(&file, config).expect("the configuration can be written");
+        let mut child = syncer_health()
+            .arg(command)
+            .arg("--config")
+            .arg(&file)
+            .envs(environment.iter().copied())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the program can be started");
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let lines = Arc::clone(&log);
+        let stderr = child.stderr.take().expect("stderr is piped");
+        tokio::spawn(async move {
+            let mut reader = BufReader::new(stderr).lines();
+            while let Ok(Some(line)) = reader.next_line().await {
+                lines.lock().expect("no reader panics").push(line);
+            }
+        });
+        Self {
+            child,
+            log,
+            _folder: folder,
+        }
+    }
+
+    /// Everything logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().expect("no reader panics").join("\n")
+    }
+
+    /// Waits for a line that contains `needle`, and gives it.
+    pub(crate) async fn logged(&self, needle: &str, within: Duration) -> String {
+        let what = format!("a log line with {needle:?} in:\n{}", self.log());
+        eventually(&what, within, || async {
+            let log = self.log.lock().expect("no reader panics");
+            log.iter().find(|line| line.contains(needle)).cloned()
+        })
+        .await
+    }
+
+    /// The address that the log tells behind `field`.
+    pub(crate) async fn address(&self, field: &str) -> SocketAddr {
+        let line = self.logged(&format!("{field}="), secs(10)).await;
+        let (_, rest) = line
+            .split_once(&format!("{field}="))
+            .expect("the field is there");
+        let address = rest.split_whitespace().next().expect("an address");
+        address
+            .parse()
+            .unwrap_or_else(|error| panic!("{error}: {line}"))
+    }
+
+    /// Waits until a path answers with a status, and gives the answer.
+    pub(crate) async fn answers(&self, address: SocketAddr, path: &str, status: u16) -> Answer {
+        let what = format!("{path} answers {status}; the log is:\n{}", self.log());
+        eventually(&what, secs(20), || async {
+            get(address, path, &[])
+                .await
+                .filter(|answer| answer.status == status)
+        })
+        .await
+    }
+
+    /// Sends a signal by its name, as `TERM`, `STOP` or `KILL`.
+    pub(crate) async fn signal(&self, name: &str) {
+        let pid = self.child.id().expect("the program runs").to_string();
+        let sent = Command::new("kill")
+            .args([&format!("-{name}"), &pid])
+            .status()
+            .await;
+        assert!(
+            sent.expect("kill can be started").success(),
+            "kill -{name} {pid}"
+        );
+    }
+
+    /// Waits for the end, and gives the exit code; nothing where a signal ended it.
+    pub(crate) async fn ended(&mut self) -> Option<i32> {
+        let ended = tokio::time::timeout(secs(20), self.child.wait()).await;
+        let status = ended.unwrap_or_else(|_| panic!("it does not end:\n{}", self.log()));
+        status.expect("a child can be waited for").code()
+    }
+
+    /// Asks it to end, and gives the exit code.
+    pub(crate) async fn terminate(&mut self) -> Option<i32> {
+        self.signal("TERM").await;
+        self.ended().await
+    }
+}
+
+/// Runs the program to its end: exit code, standard output, standard error.
+pub(crate) async fn run_to_end(
+    args: &[&str],
+    environment: &[(&str, &str)],
+) -> (i32, String, String) {
+    let run = syncer_health()
+        .args(args)
+        .envs(environment.iter().copied())
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(secs(20), run).await.expect("it ends");
+    let output = output.expect("the program can be started");
+    let text = |bytes| String::from_utf8(bytes).expect("it writes text");
+    (
+        output.status.code().unwrap_or(-1),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+fn syncer_health() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_syncer-health"));
+    command.env_clear();
+    command
+}

@@ -1,0 +1,55 @@
+//! Every reason that the built-in checks and the monitor give, beside those of
+//! [`health_core::reasons`].
+
+/// A connection does not stand.
+pub const DISCONNECTED: &str = "Disconnected";
+/// A connection was closed on purpose, or nobody keeps it up any more.
+pub const CLOSED: &str = "Closed";
+
+/// The queue is too deep.
+pub const QUEUE_DEPTH_HIGH: &str = "QueueDepthHigh";
+/// Too many attempts fail.
+pub const ERROR_RATE_HIGH: &str = "ErrorRateHigh";
+/// It takes too long.
+pub const LATENCY_HIGH: &str = "LatencyHigh";
+/// Timers of the pulse runtime fire too late.
+pub const SCHEDULING_DELAY_HIGH: &str = "SchedulingDelayHigh";
+
+/// Nobody listens there.
+pub const CONNECTION_REFUSED: &str = "ConnectionRefused";
+/// The connection was cut before the answer was whole.
+pub const CONNECTION_LOST: &str = "ConnectionLost";
+/// The host cannot be reached.
+pub const UNREACHABLE: &str = "Unreachable";
+/// The host's name cannot be resolved.
+pub const DNS_FAILED: &str = "DnsFailed";
+/// The TLS handshake failed.
+pub const TLS_FAILED: &str = "TlsFailed";
+/// The answer is no HTTP.
+pub const PROTOCOL_ERROR: &str = "ProtocolError";
+/// The answer did not come in time.
+pub const TIMEOUT: &str = "Timeout";
+/// The answer points elsewhere.
+pub const REDIRECTED: &str = "Redirected";
+/// The answer is 401.
+pub const UNAUTHORIZED: &str = "Unauthorized";
+/// The answer is 403.
+pub const FORBIDDEN: &str = "Forbidden";
+/// The answer is 404.
+pub const NOT_FOUND: &str = "NotFound";
+/// The answer is 429.
+pub const TOO_MANY_REQUESTS: &str = "TooManyRequests";
+/// The answer is 500 to 599.
+pub const SERVER_ERROR: &str = "ServerError";
+/// The answer has another status than was expected.
+pub const UNEXPECTED_STATUS: &str = "UnexpectedStatus";
+/// The answer is larger than what is read.
+pub const TOO_LARGE: &str = "TooLarge";
+/// The bearer token cannot be read.
+pub const TOKEN_UNREADABLE: &str = "TokenUnreadable";
+
+/// A metric family that is needed is not there.
+pub const METRIC_MISSING: &str = "MetricMissing";
+
+/// No thread could be had to run the check on.
+pub const NO_THREAD: &str = "NoThread";

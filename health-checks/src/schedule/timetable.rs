@@ -1,0 +1,402 @@
+//! Who is due when: the pure half of the monitor.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::collections::VecDeque;
+use std::time::Duration;
+use std::time::Instant;
+
+use crate::Schedule;
+use crate::schedule::Action;
+use crate::schedule::Judgement;
+use crate::schedule::Limits;
+use crate::schedule::RunId;
+
+/// Who is due when, who runs, and who does not come back.
+///
+/// Call any method whenever its event happens, [`handle_timeout`](Self::handle_timeout) at
+/// [`poll_timeout`](Self::poll_timeout), and after each call [`poll`](Self::poll) until it is
+/// empty. `now` must not run backwards.
+///
+/// ```text
+///            due               place             result
+/// Waiting ─────────▶ Queued ─────────▶ Running ─────────▶ Waiting
+///            refresh    ▲                │  │
+///                       └────────────────┘  │ deadline
+///                          revoked, lost    ▼
+///                                         Stuck ────────▶ Waiting
+///                                               end
+/// ```
+#[derive(Debug)]
+pub(crate) struct Timetable<K> {
+    epoch: Instant,
+    limits: Limits,
+    tasks: BTreeMap<K, Task>,
+    /// Exactly one for each task that is not queued.
+    timers: BTreeSet<(Instant, K)>,
+    queue: VecDeque<K>,
+    /// Runs that hold a place in the pool.
+    pooled: usize,
+    /// Runs that hold a thread of their own, or block one of the pool's.
+    apart: BTreeSet<RunId>,
+    next_run: u64,
+    actions: VecDeque<Action<K>>,
+}
+
+#[derive(Debug)]
+struct Task {
+    schedule: Schedule,
+    phase: Duration,
+    /// It blocked a thread once, and runs on one of its own from then on.
+    solo: bool,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum State {
+    /// Its turn is later. To Queued at `due`, or when it is refreshed.
+    Waiting { due: Instant },
+    /// Its turn is now. To Running as soon as there is a place.
+    Queued,
+    /// To Waiting when it ends, to Stuck at `deadline`, to Queued when it is taken back.
+    Running {
+        run: RunId,
+        since: Instant,
+        deadline: Instant,
+    },
+    /// It was counted as timed out, was told to end and has not. Counts as timed out once more at
+    /// `again`. To Waiting when it ends.
+    Stuck {
+        run: RunId,
+        since: Instant,
+        again: Instant,
+    },
+}
+
+// === impl Timetable ===
+
+impl<K: Copy + Ord> Timetable<K> {
+    pub(crate) const fn new(limits: Limits, now: Instant) -> Self {
+        Self {
+            epoch: now,
+            limits,
+            tasks: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            queue: VecDeque::new(),
+            pooled: 0,
+            apart: BTreeSet::new(),
+            next_run: 0,
+            actions: VecDeque::new(),
+        }
+    }
+
+    /// Adds a check. Its first run is now, the later ones are at its phase, which `hash` decides.
+    pub(crate) fn add(&mut self, key: K, schedule: Schedule, hash: u64, now: Instant) {
+        let schedule = Schedule::new(schedule.interval, schedule.timeout);
+        let nanos = u128::from(hash) % schedule.interval.as_nanos();
+        let task = Task {
+            schedule,
+            phase: from_nanos(nanos),
+            solo: false,
+            state: State::Queued,
+        };
+        self.tasks.insert(key, task);
+        self.queue.push_back(key);
+        self.fill(now);
+    }
+
+    /// Removes a check; a run of it is told to end.
+    pub(crate) fn remove(&mut self, key: K, now: Instant) {
+        let Some(task) = self.tasks.remove(&key) else {
+            return;
+        };
+        if let Some(timer) = task.state.timer() {
+            self.timers.remove(&(timer, key));
+        }
+        match task.state {
+            State::Running { run, .. } => {
+                self.release(run);
+                self.actions.push_back(Action::Abort { run });
+            }
+            State::Waiting { .. } | State::Queued | State::Stuck { .. } => {}
+        }
+        self.fill(now);
+    }
+
+    /// Makes it that check's turn now, unless a run is queued or under way. Says whether a result
+    /// is to be expected.
+    pub(crate) fn refresh(&mut self, key: K, now: Instant) -> bool {
+        let Some(task) = self.tasks.get(&key) else {
+            return false;
+        };
+        match task.state {
+            State::Waiting { .. } => {
+                self.change(key, State::Queued);
+                self.queue.push_back(key);
+                self.fill(now);
+                true
+            }
+            State::Queued | State::Running { .. } => true,
+            State::Stuck { .. } => false,
+        }
+    }
+
+    /// A run ended at `at` with a result.
+    pub(crate) fn ended(&mut self, key: K, run: RunId, at: Instant, now: Instant) -> Judgement {
+        let Some((state, due)) = self.of_run(key, run, now) else {
+            self.fill(now);
+            return Judgement::Ignored;
+        };
+        self.change(key, State::Waiting { due });
+        let judgement = match state {
+            State::Running {
+                since, deadline, ..
+            } => {
+                self.release(run);
+                if at <= deadline {
+                    Judgement::Counts
+                } else {
+                    self.actions.push_back(Action::TimedOut { key, since });
+                    Judgement::Ignored
+                }
+            }
+            State::Waiting { .. } | State::Queued | State::Stuck { .. } => Judgement::Ignored,
+        };
+        self.apart.remove(&run);
+        self.fill(now);
+        judgement
+    }
+
+    /// A run ended without a result and through no fault of its own: it was taken back from a
+    /// runtime that was given up, or dropped with it. It gets another turn at once.
+    pub(crate) fn lost(&mut self, key: K, run: RunId, now: Instant) {
+        if let Some((state, due)) = self.of_run(key, run, now) {
+            match state {
+                State::Running { .. } => {
+                    self.release(run);
+                    self.change(key, State::Queued);
+                    // Those that wait have not had a turn yet.
+                    self.queue.push_back(key);
+                }
+                State::Waiting { .. } | State::Queued | State::Stuck { .. } => {
+                    self.change(key, State::Waiting { due });
+                }
+            }
+        }
+        self.apart.remove(&run);
+        self.fill(now);
+    }
+
+    /// A run of the pool blocks its thread: its check gets a thread of its own from now on.
+    pub(crate) fn blocked(&mut self, key: K, run: RunId, now: Instant) {
+        if let Some(task) = self.tasks.get_mut(&key) {
+            task.solo = true;
+            if matches!(task.state, State::Running { run: its, .. } if its == run) {
+                self.release(run);
+            }
+        }
+        self.apart.insert(run);
+        self.fill(now);
+    }
+
+    /// Whether one more thread may be given up to a check that blocks it.
+    pub(crate) fn may_block_more(&self) -> bool {
+        self.apart.len() < self.limits.apart
+    }
+
+    /// This process was stopped for `pause`: runs under way get that much longer.
+    pub(crate) fn paused(&mut self, pause: Duration) {
+        let keys: Vec<_> = self.tasks.keys().copied().collect();
+        for key in keys {
+            match self.tasks[&key].state {
+                State::Running {
+                    run,
+                    since,
+                    deadline,
+                } => {
+                    let deadline = deadline + pause;
+                    self.change(
+                        key,
+                        State::Running {
+                            run,
+                            since,
+                            deadline,
+                        },
+                    );
+                }
+                State::Waiting { .. } | State::Queued | State::Stuck { .. } => {}
+            }
+        }
+    }
+
+    /// The machine slept for `sleep`, in which `now` stood still: who would have had a turn has it
+    /// now.
+    pub(crate) fn slept(&mut self, sleep: Duration, now: Instant) {
+        let keys: Vec<_> = self.tasks.keys().copied().collect();
+        for key in keys {
+            if matches!(self.tasks[&key].state, State::Waiting { due } if due <= now + sleep) {
+                self.change(key, State::Queued);
+                self.queue.push_back(key);
+            }
+        }
+        self.fill(now);
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        while let Some(&(at, key)) = self.timers.first() {
+            if at > now {
+                break;
+            }
+            let task = &self.tasks[&key];
+            let interval = task.schedule.interval;
+            match task.state {
+                State::Waiting { .. } => {
+                    self.change(key, State::Queued);
+                    self.queue.push_back(key);
+                }
+                State::Queued => {
+                    self.timers.pop_first();
+                }
+                State::Running { run, since, .. } => {
+                    // Whoever blocks a thread keeps it, but nobody else waits for it.
+                    if !self.apart.contains(&run) {
+                        self.release(run);
+                    }
+                    let again = now + interval;
+                    self.change(key, State::Stuck { run, since, again });
+                    self.actions.push_back(Action::TimedOut { key, since });
+                    self.actions.push_back(Action::Abort { run });
+                }
+                State::Stuck { run, since, .. } => {
+                    let again = now + interval;
+                    self.change(key, State::Stuck { run, since, again });
+                    self.actions.push_back(Action::TimedOut { key, since });
+                }
+            }
+        }
+        self.fill(now);
+    }
+
+    #[must_use]
+    pub(crate) fn poll(&mut self) -> Option<Action<K>> {
+        self.actions.pop_front()
+    }
+
+    #[must_use]
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// Starts who is queued, as long as there is a place.
+    fn fill(&mut self, now: Instant) {
+        while self.pooled < self.limits.pooled {
+            let Some(key) = self.queue.pop_front() else {
+                return;
+            };
+            let Some(task) = self.tasks.get(&key) else {
+                continue;
+            };
+            let (solo, deadline) = (task.solo, now + task.schedule.timeout);
+            if solo && !self.may_block_more() {
+                let due = self.next_turn(task, now);
+                self.change(key, State::Waiting { due });
+                self.actions.push_back(Action::Refused { key });
+                continue;
+            }
+            let run = RunId(self.next_run);
+            self.next_run += 1;
+            if solo {
+                self.apart.insert(run);
+            } else {
+                self.pooled += 1;
+            }
+            let since = now;
+            self.change(
+                key,
+                State::Running {
+                    run,
+                    since,
+                    deadline,
+                },
+            );
+            self.actions.push_back(Action::Start {
+                key,
+                run,
+                solo,
+                deadline,
+            });
+        }
+    }
+
+    /// Gives a run's place in the pool to the next one. A thread of its own is given back only
+    /// when the run has really ended.
+    fn release(&mut self, run: RunId) {
+        if !self.apart.contains(&run) {
+            self.pooled -= 1;
+        }
+    }
+
+    /// The state and the next turn of `key`, if `run` is its run.
+    fn of_run(&mut self, key: K, run: RunId, now: Instant) -> Option<(State, Instant)> {
+        let task = self
+            .tasks
+            .get(&key)
+            .filter(|task| task.state.run() == Some(run));
+        let Some(task) = task else {
+            // A removed check's run that held a thread has ended at last.
+            self.apart.remove(&run);
+            return None;
+        };
+        Some((task.state, self.next_turn(task, now)))
+    }
+
+    /// The first instant of the task's phase after `now`.
+    fn next_turn(&self, task: &Task, now: Instant) -> Instant {
+        let first = self.epoch + task.phase;
+        let Some(passed) = now.checked_duration_since(first) else {
+            return first;
+        };
+        let interval = task.schedule.interval.as_nanos();
+        now + from_nanos(interval - passed.as_nanos() % interval)
+    }
+
+    fn change(&mut self, key: K, state: State) {
+        let Some(task) = self.tasks.get_mut(&key) else {
+            return;
+        };
+        if let Some(timer) = task.state.timer() {
+            self.timers.remove(&(timer, key));
+        }
+        if let Some(timer) = state.timer() {
+            self.timers.insert((timer, key));
+        }
+        task.state = state;
+    }
+}
+
+// === impl State ===
+
+impl State {
+    const fn timer(&self) -> Option<Instant> {
+        match self {
+            Self::Waiting { due } => Some(*due),
+            Self::Queued => None,
+            Self::Running { deadline, .. } => Some(*deadline),
+            Self::Stuck { again, .. } => Some(*again),
+        }
+    }
+
+    const fn run(&self) -> Option<RunId> {
+        match self {
+            Self::Waiting { .. } | Self::Queued => None,
+            Self::Running { run, .. } | Self::Stuck { run, .. } => Some(*run),
+        }
+    }
+}
+
+fn from_nanos(nanos: u128) -> Duration {
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests;

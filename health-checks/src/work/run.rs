@@ -1,0 +1,204 @@
+//! One run of a check, as a future that always tells its end.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+use std::task::Context;
+use std::task::Poll;
+use std::time::Duration;
+use std::time::Instant;
+
+use health_core::ComponentId;
+use health_core::Outcome;
+use tokio::sync::mpsc;
+
+use crate::CheckError;
+use crate::schedule::RunId;
+use crate::work::Start;
+
+type CheckFuture = Pin<Box<dyn Future<Output = Result<Outcome, CheckError>> + Send>>;
+
+/// That a run ended.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) key: ComponentId,
+    pub(crate) run: RunId,
+    pub(crate) at: Instant,
+    /// From the first poll on.
+    pub(crate) duration: Duration,
+    pub(crate) ending: Ending,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    /// The check said so.
+    Result(Result<Outcome, CheckError>),
+    /// It panicked with this text.
+    Panicked(String),
+    /// It was dropped.
+    Dropped,
+}
+
+/// Whether a run is inside a poll, and since when; shared by the run and who watches it.
+#[derive(Debug)]
+pub(super) struct Mark {
+    epoch: Instant,
+    /// [`OUTSIDE`], [`REVOKED`], or `POLLING` plus nanoseconds after `epoch`.
+    state: AtomicU64,
+}
+
+const OUTSIDE: u64 = 0;
+const REVOKED: u64 = 1;
+const POLLING: u64 = 2;
+
+/// The future around a check's own: it keeps the [`Mark`], catches panics, and sends exactly one
+/// [`End`], unless it is revoked.
+pub(super) struct Run {
+    key: ComponentId,
+    run: RunId,
+    future: Option<CheckFuture>,
+    began: Option<Instant>,
+    mark: Arc<Mark>,
+    /// Taken when the end is told.
+    ends: Option<mpsc::UnboundedSender<End>>,
+}
+
+// === impl Mark ===
+
+impl Mark {
+    pub(super) const fn new(epoch: Instant) -> Self {
+        Self {
+            epoch,
+            state: AtomicU64::new(OUTSIDE),
+        }
+    }
+
+    /// A poll begins. False if the run was revoked.
+    fn enter(&self, now: Instant) -> bool {
+        let nanos = now.saturating_duration_since(self.epoch).as_nanos();
+        let inside = u64::try_from(nanos)
+            .unwrap_or(u64::MAX)
+            .saturating_add(POLLING);
+        self.state
+            .compare_exchange(OUTSIDE, inside, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+
+    fn leave(&self) {
+        self.state.store(OUTSIDE, Ordering::Release);
+    }
+
+    /// From now on the run is never polled again. False if it is inside a poll.
+    pub(super) fn revoke(&self) -> bool {
+        self.state
+            .compare_exchange(OUTSIDE, REVOKED, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+
+    /// How long the poll that it is inside of has taken.
+    pub(super) fn polled_for(&self, now: Instant) -> Option<Duration> {
+        let nanos = self.state.load(Ordering::Acquire).checked_sub(POLLING)?;
+        Some(now.saturating_duration_since(self.epoch + Duration::from_nanos(nanos)))
+    }
+}
+
+// === impl Run ===
+
+impl Run {
+    pub(super) fn new(start: Start, mark: Arc<Mark>, ends: mpsc::UnboundedSender<End>) -> Self {
+        let (checker, context) = (start.checker, start.context);
+        Self {
+            key: start.key,
+            run: start.run,
+            // The call itself may panic or block as well, so it happens inside the first poll.
+            future: Some(Box::pin(async move { checker.check(context).await })),
+            began: None,
+            mark,
+            ends: Some(ends),
+        }
+    }
+
+    fn tell(&mut self, ending: Ending) {
+        let Some(ends) = self.ends.take() else {
+            return;
+        };
+        let at = Instant::now();
+        let end = End {
+            key: self.key,
+            run: self.run,
+            at,
+            duration: self.began.map_or(Duration::ZERO, |began| at - began),
+            ending,
+        };
+        // Without a receiver the monitor is gone, and nobody wants to know.
+        ends.send(end).ok();
+    }
+
+    /// A destructor may panic or block like anything else.
+    fn drop_future(&mut self) {
+        let future = self.future.take();
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(future))) {
+            let message = text(payload);
+            tracing::warn!(message, "a check panicked while it was dropped");
+        }
+    }
+}
+
+impl Future for Run {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        let now = Instant::now();
+        if !this.mark.enter(now) {
+            return Poll::Ready(());
+        }
+        this.began.get_or_insert(now);
+        let Some(future) = this.future.as_mut() else {
+            return Poll::Ready(());
+        };
+        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
+        let ending = match polled {
+            Ok(Poll::Pending) => {
+                this.mark.leave();
+                return Poll::Pending;
+            }
+            Ok(Poll::Ready(result)) => Ending::Result(result),
+            Err(payload) => Ending::Panicked(text(payload)),
+        };
+        this.drop_future();
+        this.tell(ending);
+        this.mark.leave();
+        Poll::Ready(())
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        if self.ends.is_some() {
+            // The mark shows a destructor that blocks, as it shows a poll.
+            self.mark.enter(Instant::now());
+            self.drop_future();
+            self.tell(Ending::Dropped);
+        }
+    }
+}
+
+/// What a panic said.
+fn text(payload: Box<dyn Any + Send>) -> String {
+    let text = match payload.downcast::<String>() {
+        Ok(text) => return *text,
+        Err(payload) => match payload.downcast::<&'static str>() {
+            Ok(text) => return (*text).to_owned(),
+            Err(payload) => payload,
+        },
+    };
+    // The destructor of a strange payload may panic in turn.
+    catch_unwind(AssertUnwindSafe(|| drop(text))).ok();
+    "no text".to_owned()
+}

@@ -1,0 +1,261 @@
+//! Which cluster to talk to. It is never guessed.
+
+use std::error::Error;
+use std::ffi::OsStr;
+use std::fmt;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Uri;
+use kube::Client;
+use kube::Config;
+use kube::config::KubeConfigOptions;
+use kube::config::Kubeconfig;
+
+/// Where the cluster and the credentials for it are found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ClusterConfig {
+    /// A kubeconfig file; empty: what the variable `KUBECONFIG` names, or nothing.
+    pub kubeconfig: String,
+    /// A context of the kubeconfig; empty: its current one.
+    pub context: String,
+    /// Whether to use the service account of the pod that this process runs in. Beside a member
+    /// cluster that is the *member's* API, not the control plane's.
+    pub in_cluster: bool,
+    /// A KCP workspace, whose path is appended to the server's URL; empty: the URL as it is.
+    pub workspace: String,
+}
+
+/// A cluster that can be called.
+#[derive(Clone)]
+pub struct Cluster {
+    client: Client,
+    server: Arc<str>,
+}
+
+/// Indicates a configuration by which no cluster can be called; names the key. Permanent.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+#[non_exhaustive]
+pub struct ClusterError {
+    message: String,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+/// The path under which KCP serves a workspace.
+const CLUSTERS: &str = "/clusters/";
+
+// === impl ClusterConfig ===
+
+impl ClusterConfig {
+    /// A client for the configured cluster, or nothing where none is configured.
+    ///
+    /// `kubeconfig_env` is the value of the variable `KUBECONFIG`. No step of a call on a
+    /// connection takes longer than `timeout`; each call has a deadline of its own besides.
+    /// The process must have installed a rustls provider, and a tokio runtime must be running.
+    ///
+    /// # Errors
+    ///
+    /// If keys contradict each other, a file cannot be read, or the kubeconfig is not complete.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is kept when the future is dropped. Reading the files is not bounded in time.
+    pub async fn connect(
+        &self,
+        kubeconfig_env: Option<&OsStr>,
+        timeout: Duration,
+    ) -> Result<Option<Cluster>, ClusterError> {
+        let Some(mut config) = self.load(kubeconfig_env).await? else {
+            return Ok(None);
+        };
+        config.cluster_url = self.address(&config.cluster_url)?;
+        config.connect_timeout = Some(timeout);
+        config.read_timeout = Some(timeout);
+        config.write_timeout = Some(timeout);
+        // Otherwise the time that a connection was idle counts against the next answer.
+        config.reset_reader_on_write = true;
+        // Retries are decisions, and decided elsewhere.
+        config.default_retry = false;
+        let server = shown(&config.cluster_url);
+        let client = Client::try_from(config).map_err(|error| {
+            ClusterError::new(format!("cluster: cannot make a client for {server}"))
+                .with_source(error)
+        })?;
+        Ok(Some(Cluster::new(client, server)))
+    }
+
+    async fn load(&self, env: Option<&OsStr>) -> Result<Option<Config>, ClusterError> {
+        if self.in_cluster {
+            return self.load_in_cluster().map(Some);
+        }
+        let paths = self.paths(env);
+        if paths.is_empty() {
+            return if self.context.is_empty() {
+                Ok(None)
+            } else {
+                Err(ClusterError::new(format!(
+                    "cluster.context is {:?}, but there is no kubeconfig: \
+                     set cluster.kubeconfig or the variable KUBECONFIG",
+                    self.context
+                )))
+            };
+        }
+        let mut merged = Kubeconfig::default();
+        for path in &paths {
+            merged = Kubeconfig::read_from(path)
+                .and_then(|next| merged.merge(next))
+                .map_err(|error| {
+                    let path = path.display();
+                    ClusterError::new(format!("cluster.kubeconfig: cannot use {path}"))
+                        .with_source(error)
+                })?;
+        }
+        let options = KubeConfigOptions {
+            context: Some(self.context.clone()).filter(|context| !context.is_empty()),
+            ..KubeConfigOptions::default()
+        };
+        let config = Config::from_custom_kubeconfig(merged, &options).await;
+        config.map(Some).map_err(|error| {
+            let context = match &*self.context {
+                "" => "its current context".to_owned(),
+                name => format!("its context {name:?}"),
+            };
+            let path = paths[0].display();
+            ClusterError::new(format!(
+                "cluster.kubeconfig {path}: cannot use {context}: set cluster.context to one it has"
+            ))
+            .with_source(error)
+        })
+    }
+
+    fn load_in_cluster(&self) -> Result<Config, ClusterError> {
+        if !self.workspace.is_empty() {
+            return Err(ClusterError::new(format!(
+                "cluster.inCluster is set together with syncTarget.workspace {:?}: the in-cluster \
+                 API is the member's; set cluster.kubeconfig for the workspace instead",
+                self.workspace
+            )));
+        }
+        if !self.kubeconfig.is_empty() {
+            return Err(ClusterError::new(
+                "cluster.inCluster is set together with cluster.kubeconfig: set one of the two"
+                    .to_owned(),
+            ));
+        }
+        Config::incluster().map_err(|error| {
+            ClusterError::new("cluster.inCluster: this is not a pod with a service account".into())
+                .with_source(error)
+        })
+    }
+
+    fn paths(&self, env: Option<&OsStr>) -> Vec<PathBuf> {
+        if !self.kubeconfig.is_empty() {
+            return vec![Path::new(&self.kubeconfig).to_owned()];
+        }
+        let env = env.unwrap_or_default();
+        std::env::split_paths(env)
+            .filter(|path| !path.as_os_str().is_empty())
+            .collect()
+    }
+
+    /// The URL with the workspace's path.
+    fn address(&self, server: &Uri) -> Result<Uri, ClusterError> {
+        let path = server.path().trim_end_matches('/');
+        if self.workspace.is_empty() {
+            return Ok(server.clone());
+        }
+        let there = path.find(CLUSTERS).map(|at| &path[at + CLUSTERS.len()..]);
+        match there {
+            Some(there) if there == self.workspace => return Ok(server.clone()),
+            Some(there) => {
+                return Err(ClusterError::new(format!(
+                    "syncTarget.workspace is {:?}, but the server's URL {} names {there:?}: \
+                     set cluster.context to one without {CLUSTERS}, or the workspace to that one",
+                    self.workspace,
+                    shown(server)
+                )));
+            }
+            None => {}
+        }
+        let mut parts = server.clone().into_parts();
+        let joined = format!("{path}{CLUSTERS}{}", self.workspace);
+        let invalid = |_| {
+            ClusterError::new(format!(
+                "syncTarget.workspace is {:?}, which is no part of a URL: \
+                 a logical cluster as \"root:org:edge\" is allowed",
+                self.workspace
+            ))
+        };
+        if self.workspace.contains(['/', '?', '#']) {
+            return Err(invalid(()));
+        }
+        parts.path_and_query = Some(joined.parse().map_err(|_| invalid(()))?);
+        Uri::from_parts(parts).map_err(|_| invalid(()))
+    }
+}
+
+/// The URL without user information and query.
+fn shown(server: &Uri) -> String {
+    let scheme = server.scheme_str().unwrap_or("http");
+    let port = server
+        .port()
+        .map_or_else(String::new, |port| format!(":{port}"));
+    let host = server.host().unwrap_or_default();
+    let path = server.path().trim_end_matches('/');
+    format!("{scheme}://{host}{port}{path}")
+}
+
+// === impl Cluster ===
+
+impl Cluster {
+    /// A cluster behind a client of the caller's; `server` is its URL, as errors show it.
+    ///
+    /// The client must not retry by itself: retries inside a deadline are the machines' decision.
+    #[must_use]
+    pub fn new(client: Client, server: impl Into<Arc<str>>) -> Self {
+        Self {
+            client,
+            server: server.into(),
+        }
+    }
+
+    /// The client.
+    #[must_use]
+    pub const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The server's URL, without secrets.
+    #[must_use]
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Cluster").field(&self.server).finish()
+    }
+}
+
+// === impl ClusterError ===
+
+impl ClusterError {
+    const fn new(message: String) -> Self {
+        Self {
+            message,
+            source: None,
+        }
+    }
+
+    fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,70 @@
+//! Subcommand: cargo xtask ci
+
+use std::time::Instant;
+
+use xshell::Shell;
+use xshell::cmd;
+
+use crate::features;
+use crate::integration;
+use crate::layers;
+use crate::test;
+use crate::tidy;
+
+/// What of CI to run.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The tests have been run just now: run the rest.
+    #[arg(long)]
+    after_test: bool,
+}
+
+/// Exactly what CI runs, in the order of what fails fastest.
+pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
+    let began = Instant::now();
+    if !args.after_test {
+        step("test", || test::run(sh))?;
+    }
+    step("format", || Ok(cmd!(sh, "cargo fmt --all --check").run()?))?;
+    step("tidy", || tidy::run(sh))?;
+    step("layers", || layers::run(sh))?;
+    step("clippy", || {
+        let lint = cmd!(
+            sh,
+            "cargo clippy --workspace --all-targets --all-features --locked"
+        );
+        Ok(lint.args(["--", "-D", "warnings"]).run()?)
+    })?;
+    step("doc", || {
+        let _flags = sh.push_env("RUSTDOCFLAGS", "-D warnings");
+        let doc = cmd!(
+            sh,
+            "cargo doc --workspace --no-deps --all-features --locked"
+        );
+        Ok(doc.arg("--document-private-items").run()?)
+    })?;
+    step("features", || features::run(sh))?;
+    step("demo", || demo(sh))?;
+    step("integration", || {
+        integration::run(sh, &integration::Args::for_ci())
+    })?;
+    println!("ci: all green after {:.0?}", began.elapsed());
+    Ok(())
+}
+
+/// The README's main job, as written there, for a few seconds.
+fn demo(sh: &Shell) -> anyhow::Result<()> {
+    Ok(cmd!(
+        sh,
+        "cargo run --release --locked -p health-bin -- demo --duration 5s"
+    )
+    .run()?)
+}
+
+fn step(name: &str, run: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    println!("\n=== {name}");
+    let began = Instant::now();
+    run()?;
+    println!("=== {name}: ok after {:.1?}", began.elapsed());
+    Ok(())
+}

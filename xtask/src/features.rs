@@ -1,0 +1,47 @@
+//! Subcommand: cargo xtask features
+
+use xshell::Shell;
+use xshell::cmd;
+
+/// Each transport alone, both, none, and the hub; what is not tested here is tested with all.
+const SETS: [&str; 5] = [
+    "",
+    "transport-ws",
+    "transport-lease",
+    "transport-ws,transport-lease",
+    "hub",
+];
+
+/// The libraries, each built alone: none may lean on what another one switches on.
+const ALONE: [&str; 6] = [
+    "health-core",
+    "health-core --all-features",
+    "health-checks",
+    "health-heartbeat",
+    "health-transport-ws",
+    "health-transport-lease",
+];
+
+/// Builds and tests the program with each set of transports, and builds each library alone.
+pub(crate) fn run(sh: &Shell) -> anyhow::Result<()> {
+    for set in SETS {
+        println!(
+            "--- health-bin with {}",
+            if set.is_empty() { "no transport" } else { set }
+        );
+        let features = ["--no-default-features", "--features", set];
+        cmd!(sh, "cargo test --locked -p health-bin {features...}").run()?;
+        let deny = ["--", "-D", "warnings"];
+        cmd!(
+            sh,
+            "cargo clippy --quiet --locked -p health-bin --all-targets {features...} {deny...}"
+        )
+        .run()?;
+    }
+    for package in ALONE {
+        println!("--- {package} alone");
+        let package = package.split(' ');
+        cmd!(sh, "cargo check --quiet --locked --lib -p {package...}").run()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! Subcommand: cargo xtask integration
+
+use std::path::PathBuf;
+
+use xshell::Shell;
+use xshell::cmd;
+
+use crate::go;
+use crate::kcp;
+use crate::kcp::Kcp;
+use crate::project_root;
+
+/// What the suites run on.
+#[derive(clap::Args, Default)]
+pub(crate) struct Args {
+    /// A kcp of one's own instead of the pinned one.
+    #[arg(long)]
+    kcp_bin: Option<PathBuf>,
+    /// A kcp that runs already; its kubeconfig's current context must be the workspace `root`.
+    #[arg(
+        long,
+        env = "KUBECONFIG",
+        hide_env_values = true,
+        conflicts_with = "kcp_bin"
+    )]
+    kubeconfig: Option<PathBuf>,
+    /// Only the tests whose names contain this.
+    filter: Option<String>,
+    /// Whether a machine without Go is an error instead of a skip.
+    #[arg(skip)]
+    must_run: bool,
+}
+
+impl Args {
+    /// CI never skips, and brings its own kcp.
+    pub(crate) fn for_ci() -> Self {
+        Self {
+            must_run: true,
+            ..Self::default()
+        }
+    }
+}
+
+/// The Go peer's sources.
+const PEER: [&str; 5] = [
+    "xtask/peer/go.mod",
+    "xtask/peer/go.sum",
+    "xtask/peer/main.go",
+    "xtask/peer/client.go",
+    "xtask/peer/server.go",
+];
+
+/// Runs the ignored tests of `health-bin/tests/integration`, which say why they are ignored.
+pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
+    if !go::is_there(sh) {
+        anyhow::ensure!(
+            !args.must_run,
+            "integration: this machine has no Go, and CI never skips"
+        );
+        println!("integration: skipped, this machine has no Go to build kcp and the peers with");
+        return Ok(());
+    }
+    let peer = go::build(sh, "xtask/peer", ".", "peer", &go::fingerprint(sh, &PEER)?)?;
+    let folder = project_root()?.join("target/integration-kcp");
+    let started = match &args.kubeconfig {
+        Some(_) => None,
+        None => {
+            let binary = kcp::binary(sh, args.kcp_bin.clone())?;
+            sh.remove_path(&folder)?;
+            Some(Kcp::start(&binary, &folder)?)
+        }
+    };
+    let kubeconfig = match (&args.kubeconfig, &started) {
+        (Some(given), _) => given.clone(),
+        (None, Some(kcp)) => kcp.kubeconfig(),
+        (None, None) => anyhow::bail!("there is no kcp to run on"),
+    };
+    let _kubeconfig = sh.push_env("SYNCER_HEALTH_TEST_KUBECONFIG", kubeconfig);
+    let _peer = sh.push_env("SYNCER_HEALTH_TEST_PEER", peer);
+    let filter = &args.filter;
+    cmd!(
+        sh,
+        "cargo test --locked -p health-bin --test integration -- --ignored {filter...}"
+    )
+    .run()?;
+    Ok(())
+}
