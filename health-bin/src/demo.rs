@@ -153,7 +153,7 @@ fn print_where_to_look(hub: &Hub, agents: &[Agent]) {
         let address = agent.address();
         say(&mut out, &format!("  edge-{}", number + 1));
         for path in ["livez", "readyz?verbose", "startupz", "report", "metrics"] {
-            say(&mut out, &format!("    curl -s http://{address}/{path}"));
+            say(&mut out, &format!("    curl -s 'http://{address}/{path}'"));
         }
     }
     if agents.len() > 3 {

@@ -35,8 +35,15 @@ pub(crate) fn init(config: LogConfig) {
         "health_transport_ws",
         "health_transport_lease",
     ];
+    // kube logs every failed call as an error, without its object; our own line names it.
+    let kube = if level == LevelFilter::TRACE {
+        level
+    } else {
+        LevelFilter::OFF
+    };
     let filter = Targets::new()
         .with_default(libraries)
+        .with_target("kube_client", kube)
         .with_targets(ours.map(|target| (target, level)));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let registry = tracing_subscriber::registry().with(filter);

@@ -1,5 +1,6 @@
 //! Checks that never give their thread back, next to ones that do. A process of its own, so that
 //! its threads can be counted.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::sync::Arc;
 use std::sync::Condvar;

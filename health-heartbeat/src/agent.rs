@@ -355,12 +355,14 @@ impl AgentMachine {
         now: Instant,
     ) {
         self.consecutive_failures = self.consecutive_failures.saturating_add(1);
+        let is_news = self.error.as_ref() != Some(&error);
         self.error = Some(error.clone());
         let (sequence, attempt) = (self.sequence, in_flight.attempt);
         self.emit(EventKind::AttemptFailed {
             sequence,
             attempt,
             error,
+            is_news,
         });
         let wait = self.backoff.next_delay().max(self.bounded(retry_after));
         // A retry that the end of the interval would cut short is not worth making.

@@ -78,10 +78,18 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
     let _kubeconfig = sh.push_env("SYNCER_HEALTH_TEST_KUBECONFIG", kubeconfig);
     let _peer = sh.push_env("SYNCER_HEALTH_TEST_PEER", peer);
     let filter = &args.filter;
-    cmd!(
-        sh,
-        "cargo test --locked -p health-bin --test integration -- --ignored {filter...}"
-    )
-    .run()?;
+    // The program's suites first: each waits until kcp is ready.
+    for suite in [
+        ["health-bin", "integration"],
+        ["health-transport-lease", "kcp"],
+    ] {
+        let [package, test] = suite;
+        let target = ["-p", package, "--test", test];
+        cmd!(
+            sh,
+            "cargo test --locked {target...} -- --ignored {filter...}"
+        )
+        .run()?;
+    }
     Ok(())
 }

@@ -12,6 +12,7 @@ use health_core::ComponentHealth;
 use health_core::ComponentName;
 use health_core::Deciding;
 use health_core::HealthReport;
+use health_core::HealthSource;
 use health_heartbeat::HeartbeatSnapshot;
 use health_heartbeat::TransportSnapshot;
 use serde_json::Map;
@@ -76,11 +77,31 @@ impl Source {
         *self.process.borrow()
     }
 
-    /// The whole report. The tunnel's copy has no `heartbeat`: the hub knows that better.
+    /// The report that a tunnel carries: without the component `heartbeat`, since who hears it
+    /// knows that better.
+    pub(super) fn carried(&self) -> Value {
+        let wall = WallClock::now();
+        let mut report = self.monitor.report(wall.instant());
+        report
+            .components
+            .retain(|health| health.name.as_str() != names::HEARTBEAT);
+        report.verdict = self.monitor.carried(wall.instant()).verdict;
+        self.render(&report, None, &wall)
+    }
+
+    /// The whole report.
     pub(super) fn report(&self, heartbeat: Option<&HeartbeatSnapshot>) -> Value {
         let wall = WallClock::now();
+        self.render(&self.monitor.report(wall.instant()), heartbeat, &wall)
+    }
+
+    fn render(
+        &self,
+        report: &HealthReport,
+        heartbeat: Option<&HeartbeatSnapshot>,
+        wall: &WallClock,
+    ) -> Value {
         let now = wall.instant();
-        let report = self.monitor.report(now);
         let stats = self.sync_stats(now);
         let process = self.process();
         let last_success = heartbeat.and_then(HeartbeatSnapshot::last_success);
@@ -90,8 +111,8 @@ impl Source {
             "status": report.verdict.status,
             "reason": report.verdict.reason.as_str(),
             "deciding": report.verdict.deciding.iter().map(deciding).collect::<Vec<_>>(),
-            "components": components(&report, &wall),
-            "heartbeat": heartbeat.map(|snapshot| heartbeats(snapshot, &wall)),
+            "components": components(report, wall),
+            "heartbeat": heartbeat.map(|snapshot| heartbeats(snapshot, wall)),
             "lastHeartbeat": last_success.map(|at| wall.show(at)),
             "uptimeSeconds": seconds(now.saturating_duration_since(self.started)),
             "syncRate": stats.sync_rate,

@@ -1,1 +1,333 @@
-//! A real kcp.
+//! The program on a real kcp.
+
+use std::time::Duration;
+use std::time::Instant;
+
+use serde_json::Value;
+use serde_json::json;
+
+use crate::support::Program;
+use crate::support::Service;
+use crate::support::eventually;
+use crate::support::get;
+use crate::support::secs;
+
+mod workspace;
+
+use workspace::Workspace;
+
+const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/default/leases/edge-1-heartbeat";
+const TARGET: &str = "/apis/workload.kcp.io/v1alpha1/synctargets/edge-1";
+
+/// Beats that leave time for many of them in a test.
+const FAST: &str = "interval: 1s, timeout: 3s";
+
+/// A timeout that no test outlasts: what happens at once does not happen by expiry.
+const SLOW: &str = "interval: 1s, timeout: 60s";
+
+#[tokio::test]
+#[ignore = "needs kcp: cargo xtask integration"]
+async fn a_check_becomes_a_renewed_lease_and_a_condition() {
+    let workspace = Workspace::with_target("path").await;
+    let mut service = Service::start().await;
+    let mut agent = agent(&workspace, "alice", FAST, &checks(&service));
+    let address = agent.address("address").await;
+    agent.answers(address, "/readyz", 200).await;
+
+    let lease = workspace.object(LEASE).await;
+    assert_eq!(lease["spec"]["leaseDurationSeconds"], 3, "{lease}");
+    assert_eq!(
+        lease["metadata"]["labels"]["syncer-health/sync-target"], "edge-1",
+        "{lease}"
+    );
+    assert_eq!(holder_slot(&lease), "alice", "{lease}");
+    let renewed = lease["spec"]["renewTime"].clone();
+    workspace
+        .until(LEASE, "it is renewed", |lease| {
+            lease["spec"]["renewTime"] != renewed
+        })
+        .await;
+    let target = workspace
+        .until(TARGET, "SyncerReady is True", |t| ready(t, "True"))
+        .await;
+    let beat = target["status"]["lastSyncerHeartbeatTime"].clone();
+    assert!(beat.is_string(), "{target}");
+    workspace
+        .until(TARGET, "its heartbeat time moves", |t| {
+            t["status"]["lastSyncerHeartbeatTime"] != beat
+        })
+        .await;
+
+    service.stop().await;
+    agent.answers(address, "/readyz", 503).await;
+    assert_eq!(get(address, "/livez", &[]).await.unwrap().status, 200);
+    let target = workspace
+        .until(TARGET, "SyncerReady is False", |t| ready(t, "False"))
+        .await;
+    let condition = syncer_ready(&target).expect("the condition is there");
+    assert_eq!(condition["reason"], "ConnectionRefused", "{condition}");
+    assert_eq!(condition["severity"], "Error", "{condition}");
+    service.restart().await;
+    agent.answers(address, "/readyz", 200).await;
+    workspace
+        .until(TARGET, "SyncerReady is True again", |t| ready(t, "True"))
+        .await;
+
+    assert_eq!(agent.terminate().await, Some(0), "{}", agent.log());
+    let lease = workspace.object(LEASE).await;
+    assert_eq!(lease["spec"]["holderIdentity"], "", "{lease}");
+    assert_eq!(lease["spec"]["leaseDurationSeconds"], 1, "{lease}");
+    let target = workspace.object(TARGET).await;
+    let condition = syncer_ready(&target).expect("the condition is there");
+    assert_eq!(condition["status"], "False", "{condition}");
+    assert_eq!(condition["reason"], "ShuttingDown", "{condition}");
+    assert_eq!(condition["severity"], "Info", "{condition}");
+}
+
+#[tokio::test]
+#[ignore = "needs kcp: cargo xtask integration"]
+async fn a_restart_of_the_same_slot_takes_the_lease_over_at_once() {
+    let workspace = Workspace::with_target("restart").await;
+    let mut first = agent(&workspace, "alice", SLOW, "");
+    let held = workspace
+        .until(LEASE, "alice holds it", |lease| {
+            holder_slot(lease) == "alice"
+        })
+        .await;
+    first.signal("KILL").await;
+    first.ended().await;
+    let began = Instant::now();
+    let second = agent(&workspace, "alice", SLOW, "");
+    let holder = held["spec"]["holderIdentity"].clone();
+    let taken = workspace
+        .until(LEASE, "the new incarnation holds it", |l| {
+            l["spec"]["holderIdentity"] != holder
+        })
+        .await;
+    assert!(
+        began.elapsed() < secs(10),
+        "{:?}; it expires after 60 s",
+        began.elapsed()
+    );
+    assert_eq!(holder_slot(&taken), "alice", "{taken}");
+    assert_eq!(taken["spec"]["leaseTransitions"], 1, "{taken}");
+    drop(second);
+}
+
+#[tokio::test]
+#[ignore = "needs kcp: cargo xtask integration"]
+async fn another_slot_stands_by_and_takes_a_released_lease_over() {
+    let workspace = Workspace::with_target("standby").await;
+    let mut alice = agent(&workspace, "alice", SLOW, "");
+    workspace
+        .until(LEASE, "alice holds it", |lease| {
+            holder_slot(lease) == "alice"
+        })
+        .await;
+    let bob = agent(&workspace, "bob", SLOW, "");
+    let address = bob.address("address").await;
+    let line = bob.logged("standing by", secs(10)).await;
+    assert!(line.contains("alice_"), "{line}");
+    let report = get(address, "/report", &[]).await.unwrap().json();
+    assert_eq!(
+        report["heartbeat"]["transports"]["lease"]["state"], "StandingBy",
+        "{report}"
+    );
+    assert_eq!(
+        report["heartbeat"]["status"], "Healthy",
+        "standing by meets the requirement"
+    );
+    assert_eq!(alice.terminate().await, Some(0), "{}", alice.log());
+    let released = Instant::now();
+    workspace
+        .until(LEASE, "bob holds it", |lease| holder_slot(lease) == "bob")
+        .await;
+    assert!(released.elapsed() < secs(3), "{:?}", released.elapsed());
+    let metrics = get(address, "/metrics", &[]).await.unwrap().body;
+    assert!(metrics.contains("syncer_lease_held 1\n"), "{metrics}");
+    workspace
+        .until(TARGET, "bob writes the condition", |t| {
+            ready(t, "True") || ready(t, "False")
+        })
+        .await;
+}
+
+#[tokio::test]
+#[ignore = "needs kcp: cargo xtask integration"]
+async fn a_missing_namespace_is_told_in_one_line_and_tried_again() {
+    let workspace = Workspace::with_target("namespace").await;
+    let more = "syncTargetStatus: { enabled: false }\n";
+    let agent = agent(
+        &workspace,
+        "alice",
+        &format!("{FAST}, lease: {{ namespace: later }}"),
+        more,
+    );
+    let address = agent.address("address").await;
+    let failed = agent.answers(address, "/readyz", 503).await;
+    assert!(failed.body.contains("[-]heartbeat"), "{}", failed.body);
+    let line = agent.logged("namespace \"later\"", secs(10)).await;
+    assert!(line.contains("WARN"), "{line}");
+    assert!(line.contains("heartbeat.lease.namespace"), "{line}");
+    workspace
+        .create("/api/v1/namespaces", namespace("later"))
+        .await;
+    agent.answers(address, "/readyz", 200).await;
+    assert!(!agent.log().contains("panicked"), "{}", agent.log());
+}
+
+#[tokio::test]
+#[ignore = "needs kcp: cargo xtask integration"]
+async fn a_forbidden_lease_is_told_in_one_line_and_tried_again() {
+    let workspace = Workspace::with_target("forbidden").await;
+    workspace
+        .grant(
+            "enter",
+            json!([{ "nonResourceURLs": ["/"], "verbs": ["access"] }]),
+        )
+        .await;
+    let kubeconfig = workspace.limited_kubeconfig();
+    let config = format!(
+        "{}syncTargetStatus: {{ enabled: false }}\n",
+        config(
+            &workspace,
+            "alice",
+            FAST,
+            kubeconfig.path().to_str().expect("a path in UTF-8")
+        )
+    );
+    let agent = Program::start("run", &config, &[]);
+    let address = agent.address("address").await;
+    let line = agent.logged("\"edge-1-heartbeat\"", secs(10)).await;
+    assert!(line.contains("WARN") && line.contains("limited"), "{line}");
+    assert!(
+        line.contains("grant"),
+        "it says what would be right: {line}"
+    );
+    assert!(!agent.log().contains("limited-token"), "{}", agent.log());
+    let rules = json!([{
+        "apiGroups": ["coordination.k8s.io"],
+        "resources": ["leases"],
+        "verbs": ["get", "create", "update"],
+    }]);
+    workspace.grant("lease", rules).await;
+    agent.answers(address, "/readyz", 200).await;
+    workspace
+        .until(LEASE, "alice holds it", |lease| {
+            holder_slot(lease) == "alice"
+        })
+        .await;
+}
+
+#[tokio::test]
+#[ignore = "needs kcp: cargo xtask integration"]
+async fn a_missing_target_does_not_stop_the_lease_and_is_found_once_it_is_there() {
+    let workspace = Workspace::create_one("target").await;
+    let agent = agent(&workspace, "alice", FAST, "");
+    let address = agent.address("address").await;
+    workspace
+        .until(LEASE, "alice holds it", |lease| {
+            holder_slot(lease) == "alice"
+        })
+        .await;
+    let line = agent.logged("transport=synctarget", secs(20)).await;
+    assert!(
+        line.contains("SyncTarget") || line.contains("synctargets"),
+        "{line}"
+    );
+    // The Lease works, and any transport that works is enough.
+    let report = get(address, "/report", &[]).await.unwrap().json();
+    assert_eq!(report["heartbeat"]["status"], "Healthy", "{report}");
+    workspace.add_target().await;
+    workspace
+        .until(TARGET, "the condition is written", |t| {
+            syncer_ready(t).is_some()
+        })
+        .await;
+}
+
+#[cfg(feature = "hub")]
+#[tokio::test]
+#[ignore = "needs kcp: cargo xtask integration"]
+async fn the_same_agent_beats_over_the_tunnel_and_the_lease() {
+    let workspace = Workspace::with_target("both").await;
+    let config = "server: { bind: '127.0.0.1:0' }\nops: { bind: '127.0.0.1:0' }\n";
+    let hub = Program::start("hub", config, &[]);
+    let (tunnels, ops) = (hub.address("tunnels").await, hub.address("ops").await);
+    let both = format!("{FAST}, require: all, websocket: {{ url: 'ws://{tunnels}/tunnel' }}");
+    let agent = agent(&workspace, "alice", &both, "");
+    let address = agent.address("address").await;
+    eventually("all three transports are Alive", secs(20), || async {
+        let report = get(address, "/report", &[]).await?.json();
+        let transports = report["heartbeat"]["transports"].as_object()?.clone();
+        (transports.len() == 3 && transports.values().all(|it| it["state"] == "Alive"))
+            .then_some(())
+    })
+    .await;
+    let path = format!("/fleet/{}/edge-1", workspace.path());
+    let one = get(ops, &path, &[]).await.unwrap().json();
+    assert_eq!(one["verdict"], "Alive", "{one}");
+    assert_eq!(one["slot"], "alice", "{one}");
+}
+
+fn config(workspace: &Workspace, slot: &str, heartbeat: &str, kubeconfig: &str) -> String {
+    let path = workspace.path();
+    format!(
+        "
+syncTarget: {{ name: edge-1, workspace: '{path}' }}
+identity: {slot}
+server: {{ bind: '127.0.0.1:0', drainDelay: 0s }}
+cluster: {{ kubeconfig: {kubeconfig}, context: base }}
+heartbeat: {{ {heartbeat} }}
+"
+    )
+}
+
+/// An agent with its SyncTarget's status written often, unless `more` says otherwise.
+fn agent(workspace: &Workspace, slot: &str, heartbeat: &str, more: &str) -> Program {
+    let status = "syncTargetStatus: { minInterval: 500ms, heartbeatInterval: 2s }\n";
+    let status = if more.contains("syncTargetStatus") {
+        ""
+    } else {
+        status
+    };
+    let config = config(workspace, slot, heartbeat, &workspace::kubeconfig());
+    Program::start("run", &format!("{config}{status}{more}"), &[])
+}
+
+fn checks(service: &Service) -> String {
+    let at = service.address();
+    format!(
+        "
+checks:
+  interval: 300ms
+  timeout: 1s
+  components:
+    - {{ name: syncer, http: {{ url: 'http://{at}/readyz' }} }}
+    - {{ name: engine, prometheus: {{ url: 'http://{at}/metrics', syncEngine: true }} }}
+"
+    )
+}
+
+fn namespace(name: &str) -> Value {
+    json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } })
+}
+
+fn holder_slot(lease: &Value) -> &str {
+    let holder = lease["spec"]["holderIdentity"].as_str().unwrap_or_default();
+    holder.rsplit_once('_').map_or("", |(slot, _)| slot)
+}
+
+fn syncer_ready(target: &Value) -> Option<&Value> {
+    let conditions = target["status"]["conditions"].as_array()?;
+    conditions
+        .iter()
+        .find(|condition| condition["type"] == "SyncerReady")
+}
+
+fn ready(target: &Value, status: &str) -> bool {
+    syncer_ready(target).is_some_and(|condition| condition["status"] == status)
+}
+
+/// Everything here happens within this time, or the machine is too slow to tell.
+const PATIENCE: Duration = secs(30);

@@ -208,23 +208,10 @@ impl<K: Copy + Ord> Timetable<K> {
     pub(crate) fn paused(&mut self, pause: Duration) {
         let keys: Vec<_> = self.tasks.keys().copied().collect();
         for key in keys {
-            match self.tasks[&key].state {
-                State::Running {
-                    run,
-                    since,
-                    deadline,
-                } => {
-                    let deadline = deadline + pause;
-                    self.change(
-                        key,
-                        State::Running {
-                            run,
-                            since,
-                            deadline,
-                        },
-                    );
-                }
-                State::Waiting { .. } | State::Queued | State::Stuck { .. } => {}
+            let mut state = self.tasks[&key].state;
+            if let State::Running { deadline, .. } = &mut state {
+                *deadline += pause;
+                self.change(key, state);
             }
         }
     }

@@ -96,6 +96,21 @@ fn an_answer_after_a_failure_recovers_and_only_then() {
     assert_eq!(rig.machine.state, AgentState::Alive);
 }
 
+#[test]
+fn an_error_is_news_once_and_again_after_a_success() {
+    let mut rig = Rig::new(1_000, 3_000, 3);
+    for refused in [true, true, true, false, true, true] {
+        rig.expect_send();
+        if refused {
+            rig.refuse(None)
+        } else {
+            rig.acknowledge()
+        }
+    }
+    let news = |e: &&EventKind| matches!(e, EventKind::AttemptFailed { is_news: true, .. });
+    assert_eq!(rig.events.iter().filter(news).count(), 2);
+}
+
 /// client-go #65094: with a timeout equal to the deadline one hang lost everything.
 #[test]
 fn pitfall_12_a_hanging_attempt_leaves_room_for_another_in_the_same_interval() {

@@ -256,20 +256,31 @@ fn log(transport: TransportName, event: &EventKind) {
             tracing::debug!(%transport, %sequence, ?round_trip, "heartbeat acknowledged");
         }
         EventKind::AttemptFailed {
+            error,
+            is_news: true,
+            ..
+        } => {
+            tracing::warn!(%transport, "heartbeat attempt failed: {error}");
+        }
+        EventKind::AttemptFailed {
             sequence,
             attempt,
             error,
+            is_news: false,
         } => {
             tracing::debug!(%transport, %sequence, attempt, "heartbeat attempt failed: {error}");
         }
+        EventKind::Missed { consecutive: 1 } => tracing::info!(%transport, "heartbeat missed"),
         EventKind::Missed { consecutive } => {
-            tracing::info!(%transport, consecutive, "heartbeat missed");
+            tracing::debug!(%transport, consecutive, "heartbeat missed");
         }
         EventKind::Failed { silent } => {
-            tracing::warn!(%transport, ?silent, "heartbeat failed: nothing acknowledged");
+            let silent = format_args!("{silent:.1?}");
+            tracing::warn!(%transport, %silent, "heartbeat failed: nothing was acknowledged");
         }
         EventKind::Recovered { silent } => {
-            tracing::info!(%transport, ?silent, "heartbeat recovered");
+            let silent = format_args!("{silent:.1?}");
+            tracing::info!(%transport, %silent, "heartbeat recovered");
         }
         EventKind::StoodBy { holder } => {
             tracing::info!(%transport, %holder, "standing by: another agent holds the target");

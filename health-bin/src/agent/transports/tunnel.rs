@@ -35,7 +35,7 @@ pub(super) fn add(parts: &Parts<'_>, transports: &mut Transports) -> anyhow::Res
     let report = parts.report.clone();
     let source = ReportSource {
         changes: parts.changes.clone(),
-        report: Arc::new(move || report.report(None)),
+        report: Arc::new(move || report.carried()),
     };
     let tunnel = Tunnel::spawn(tunnel, Some(source));
     transports.tunnel = Some(tunnel.state());
