@@ -1,5 +1,6 @@
 //! The agent: checks, probes, metrics and heartbeats, wired together.
 
+#[cfg(feature = "hub")]
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use anyhow::Context;
 use health_checks::Monitor;
 use health_checks::MonitorConfig;
+#[cfg(feature = "hub")]
 use health_core::ComponentName;
 use health_core::ProbeRules;
 use health_heartbeat::Heartbeater;
@@ -62,6 +64,7 @@ pub(crate) struct Agent {
     state: Arc<AgentState>,
     server: JoinHandle<()>,
     stop: watch::Sender<bool>,
+    #[cfg(feature = "hub")]
     address: SocketAddr,
 }
 
@@ -159,23 +162,9 @@ impl Agent {
             state,
             server,
             stop,
+            #[cfg(feature = "hub")]
             address,
         })
-    }
-
-    /// Where it answers.
-    pub(crate) const fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Its monitor, to register more with.
-    pub(crate) fn monitor(&self) -> &Monitor {
-        &self.state.monitor
-    }
-
-    /// Marks a component's numbers as the report's.
-    pub(crate) fn set_sync_engine(&self, component: ComponentName) {
-        self.state.report.set_sync_engine(component);
     }
 
     /// Ends the agent: readiness fails first, for `drain_delay`; then the Lease is released, the
@@ -196,5 +185,24 @@ impl Agent {
             tracing::warn!(%error, "the server ended badly");
         }
         tracing::info!("the agent has ended");
+    }
+}
+
+/// What the demo needs besides.
+#[cfg(feature = "hub")]
+impl Agent {
+    /// Where it answers.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its monitor, to register more with.
+    pub(crate) fn monitor(&self) -> &Monitor {
+        &self.state.monitor
+    }
+
+    /// Marks a component's numbers as the report's.
+    pub(crate) fn set_sync_engine(&self, component: ComponentName) {
+        self.state.report.set_sync_engine(component);
     }
 }

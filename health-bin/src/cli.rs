@@ -6,6 +6,7 @@ use clap::Args;
 use clap::Parser;
 use clap::Subcommand;
 
+#[cfg(feature = "hub")]
 use crate::config::ConfigDuration;
 
 /// Tells a control plane, within seconds and without false alarms, whether the agent on every

@@ -13,6 +13,8 @@ mod hub;
 
 mod load;
 
+mod validate;
+
 pub(crate) use agent::AgentConfig;
 pub(crate) use agent::ComponentConfig;
 pub(crate) use agent::LogConfig;

@@ -45,3 +45,8 @@ pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub fn main() -> ExitCode {
     run::main()
 }
+
+/// The README's examples are compiled.
+#[cfg(all(doctest, feature = "transport-ws"))]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

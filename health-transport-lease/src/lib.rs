@@ -31,6 +31,9 @@
 //! # }
 //! ```
 //!
+//! As with every library on kube, the binary chooses the version of Kubernetes: it depends on
+//! `k8s-openapi` with a feature such as `v1_33`.
+//!
 //! # Crate features
 //!
 //! - `testing`: the module `testing`, a pure model of an API server.

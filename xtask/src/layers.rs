@@ -32,9 +32,8 @@ const ALLOWED: [(&str, &[&str]); 7] = [
 ];
 
 /// What only one crate may use directly, so that it can be replaced in one place.
-const OWNED: [(&str, &str); 6] = [
+const OWNED: [(&str, &str); 5] = [
     ("kube", "health-transport-lease"),
-    ("k8s-openapi", "health-transport-lease"),
     ("tokio-tungstenite", "health-transport-ws"),
     ("axum", "health-bin"),
     ("metrics-exporter-prometheus", "health-bin"),

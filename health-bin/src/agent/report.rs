@@ -12,6 +12,7 @@ use health_core::ComponentHealth;
 use health_core::ComponentName;
 use health_core::Deciding;
 use health_core::HealthReport;
+#[cfg(feature = "transport-ws")]
 use health_core::HealthSource;
 use health_heartbeat::HeartbeatSnapshot;
 use health_heartbeat::TransportSnapshot;
@@ -53,6 +54,7 @@ impl Source {
     }
 
     /// Marks the component whose numbers are the report's. Only the first one counts.
+    #[cfg(feature = "hub")]
     pub(super) fn set_sync_engine(&self, component: ComponentName) {
         let _ = self.sync_engine.set(component);
     }
@@ -79,6 +81,7 @@ impl Source {
 
     /// The report that a tunnel carries: without the component `heartbeat`, since who hears it
     /// knows that better.
+    #[cfg(feature = "transport-ws")]
     pub(super) fn carried(&self) -> Value {
         let wall = WallClock::now();
         let mut report = self.monitor.report(wall.instant());

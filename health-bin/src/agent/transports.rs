@@ -21,8 +21,8 @@ mod tunnel;
 
 /// What transports are made from.
 #[cfg_attr(
-    not(any(feature = "transport-ws", feature = "transport-lease")),
-    expect(dead_code, reason = "without a transport nothing is made")
+    not(all(feature = "transport-ws", feature = "transport-lease")),
+    expect(dead_code, reason = "each transport needs other parts")
 )]
 pub(super) struct Parts<'a> {
     pub(super) config: &'a AgentConfig,

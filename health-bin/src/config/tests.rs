@@ -119,6 +119,7 @@ fn the_environment_overrides_and_unknown_variables_are_warned_about() {
     );
 }
 
+#[cfg(all(feature = "transport-ws", feature = "transport-lease"))]
 #[test]
 fn every_problem_is_told_at_once() {
     let text = r"
@@ -138,7 +139,7 @@ checks:
     let (config, _) = agent(text, &[]).unwrap();
     let error = config.validate(None).unwrap_err();
     let keys: Vec<_> = error.0.iter().map(|problem| problem.key.as_str()).collect();
-    let mut expected = vec![
+    let expected = [
         "heartbeat",
         "syncTarget.name",
         "checks.components[0].name",
@@ -152,9 +153,6 @@ checks:
         "heartbeat.websocket.tokenFile",
         "cluster.inCluster",
     ];
-    if cfg!(not(feature = "transport-ws")) {
-        expected.insert(9, "heartbeat.websocket.url");
-    }
     assert_eq!(keys, expected, "{error}");
 }
 
@@ -166,6 +164,34 @@ fn an_interval_longer_than_the_timeout_says_what_would_be_right() {
         error,
         "configuration: heartbeat: timeout is 10s with an interval of 30s, \
          at least 60s (twice the interval) is allowed"
+    );
+}
+
+#[test]
+fn a_transport_that_this_build_has_not_is_refused() {
+    let text = "
+syncTarget: { name: edge-1 }
+heartbeat: { websocket: { url: 'ws://hub/tunnel' } }
+cluster: { inCluster: true }
+";
+    let (config, _) = agent(text, &[]).unwrap();
+    let problems = config
+        .validate(None)
+        .err()
+        .map_or_else(Vec::new, |error| error.0);
+    let missing = |key: &str, feature: &str| {
+        let what = format!("this build has no {feature}");
+        problems
+            .iter()
+            .any(|problem| problem.key == key && problem.what == what)
+    };
+    let ws = missing("heartbeat.websocket.url", "transport-ws");
+    assert_eq!(ws, cfg!(not(feature = "transport-ws")), "{problems:?}");
+    let lease = missing("cluster", "transport-lease");
+    assert_eq!(
+        lease,
+        cfg!(not(feature = "transport-lease")),
+        "{problems:?}"
     );
 }
 

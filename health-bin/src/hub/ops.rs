@@ -184,10 +184,10 @@ fn summary(view: AgentView<'_>, wall: &WallClock) -> Map<String, Value> {
         "heartbeats": view.heartbeats(),
         "lastEvidence": evidence,
     });
-    match summary {
-        Value::Object(map) => map,
-        _ => Map::new(),
+    if let Value::Object(map) = summary {
+        return map;
     }
+    Map::new()
 }
 
 fn counts(fleet: &Fleet) -> BTreeMap<&'static str, usize> {

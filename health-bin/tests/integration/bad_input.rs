@@ -20,6 +20,7 @@ async fn an_interval_longer_than_the_timeout_exits_2() {
     );
 }
 
+#[cfg(feature = "transport-ws")]
 #[tokio::test]
 async fn a_token_file_that_cannot_be_read_exits_2() {
     let config = "

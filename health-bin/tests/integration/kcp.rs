@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::support::Program;
 use crate::support::Service;
+#[cfg(feature = "hub")]
 use crate::support::eventually;
 use crate::support::get;
 use crate::support::secs;

@@ -13,6 +13,8 @@ mod probes;
 
 mod blocked;
 
+mod transports;
+
 #[cfg(feature = "hub")]
 mod fleet;
 

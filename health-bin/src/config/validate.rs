@@ -1,0 +1,240 @@
+//! What is wrong with an agent's configuration: everything at once.
+
+use health_checks::checks::HttpTarget;
+use health_core::ComponentName;
+use health_core::Paired;
+
+use super::ConfigError;
+use super::Problems;
+use super::agent::AgentConfig;
+use super::agent::ChecksConfig;
+use super::agent::ComponentConfig;
+use super::agent::PairedConfig;
+
+/// An error of a transport's configuration without its key, which stands before it anyway.
+#[cfg(feature = "transport-lease")]
+fn told(error: &health_transport_lease::InvalidConfig) -> String {
+    format!("is {:?}, {}", error.value, error.allowed)
+}
+
+/// The components that the program registers by itself.
+const RESERVED: [&str; 3] = ["heartbeat", "connection", "runtime"];
+
+// === impl AgentConfig ===
+
+impl AgentConfig {
+    /// Finds everything that is wrong, and opens every file that is named.
+    ///
+    /// `kubeconfig_variable` is the value of the environment's `KUBECONFIG`.
+    pub(crate) fn validate(&self, kubeconfig_variable: Option<&str>) -> Result<(), ConfigError> {
+        let mut problems = Problems::default();
+        if let Err(error) = self.heartbeat_config() {
+            for what in error.0 {
+                problems.add("heartbeat", what);
+            }
+        }
+        self.validate_names(kubeconfig_variable, &mut problems);
+        self.validate_components(&mut problems);
+        self.validate_websocket(&mut problems);
+        self.validate_cluster(kubeconfig_variable, &mut problems);
+        if let Err(error) = self.sync_target_heartbeat() {
+            for what in error.0 {
+                problems.add("syncTargetStatus.heartbeatInterval", what);
+            }
+        }
+        #[cfg(feature = "transport-lease")]
+        self.validate_lease(kubeconfig_variable, &mut problems);
+        problems.finish()
+    }
+
+    #[cfg(feature = "transport-lease")]
+    fn validate_lease(&self, kubeconfig_variable: Option<&str>, problems: &mut Problems) {
+        if !self.has_cluster(kubeconfig_variable) {
+            return;
+        }
+        if let Err(error) = self.sync_target_status_config() {
+            problems.add(format!("syncTargetStatus.{}", error.key), told(&error));
+        }
+        let (lease, target) = (&self.heartbeat.lease, &self.sync_target.name);
+        let made = health_transport_lease::LeaseConfig::new(&lease.namespace, &lease.name, target);
+        if let Err(error) = made.as_ref().map_err(Clone::clone)
+            && lease.enabled
+            && !target.is_empty()
+        {
+            problems.add(format!("heartbeat.lease.{}", error.key), told(&error));
+        }
+    }
+
+    fn validate_names(&self, kubeconfig_variable: Option<&str>, problems: &mut Problems) {
+        let beats =
+            !self.heartbeat.websocket.url.is_empty() || self.has_cluster(kubeconfig_variable);
+        if beats && self.sync_target.name.is_empty() {
+            problems.add(
+                "syncTarget.name",
+                "is empty, but heartbeats are sent for it; set it to the SyncTarget's name",
+            );
+        }
+    }
+
+    fn validate_components(&self, problems: &mut Problems) {
+        let mut names = std::collections::BTreeSet::new();
+        for (number, component) in self.checks.components.iter().enumerate() {
+            let key = format!("checks.components[{number}]");
+            if let Err(error) = component.name.parse::<ComponentName>() {
+                problems.add(format!("{key}.name"), error.to_string());
+            }
+            if RESERVED.contains(&component.name.as_str()) {
+                let what = format!("{:?} is registered by the program itself", component.name);
+                problems.add(format!("{key}.name"), what);
+            } else if !names.insert(&component.name) {
+                problems.add(
+                    format!("{key}.name"),
+                    format!("{:?} is there twice", component.name),
+                );
+            }
+            component.validate(&key, &self.checks, problems);
+        }
+        let engines = self
+            .checks
+            .components
+            .iter()
+            .filter(|component| component.is_sync_engine());
+        if engines.count() > 1 {
+            problems.add(
+                "checks.components",
+                "at most one component may have syncEngine: true",
+            );
+        }
+    }
+
+    fn validate_websocket(&self, problems: &mut Problems) {
+        let websocket = &self.heartbeat.websocket;
+        if websocket.url.is_empty() {
+            return;
+        }
+        if cfg!(not(feature = "transport-ws")) {
+            problems.add("heartbeat.websocket.url", "this build has no transport-ws");
+            return;
+        }
+        if !websocket.url.starts_with("ws://") && !websocket.url.starts_with("wss://") {
+            problems.add(
+                "heartbeat.websocket.url",
+                format!("{:?} must begin with wss:// or ws://", websocket.url),
+            );
+        }
+        for (key, path) in [
+            ("tokenFile", &websocket.token_file),
+            ("caFile", &websocket.ca_file),
+        ] {
+            if !path.is_empty() {
+                problems.check_file(&format!("heartbeat.websocket.{key}"), path);
+            }
+        }
+    }
+
+    fn validate_cluster(&self, kubeconfig_variable: Option<&str>, problems: &mut Problems) {
+        let cluster = &self.cluster;
+        if !cluster.enabled {
+            return;
+        }
+        if cfg!(not(feature = "transport-lease")) {
+            if !cluster.kubeconfig.is_empty() || cluster.in_cluster {
+                problems.add("cluster", "this build has no transport-lease");
+            }
+            return;
+        }
+        if !cluster.kubeconfig.is_empty() {
+            problems.check_file("cluster.kubeconfig", &cluster.kubeconfig);
+        } else if let Some(paths) = kubeconfig_variable.filter(|_| !cluster.in_cluster) {
+            for path in paths.split(':').filter(|path| !path.is_empty()) {
+                problems.check_file("environment variable KUBECONFIG", path);
+            }
+        }
+        if cluster.in_cluster && !self.sync_target.workspace.is_empty() {
+            problems.add(
+                "cluster.inCluster",
+                "cannot be used with syncTarget.workspace: the cluster that this pod runs in is \
+                 the member, and a heartbeat there would leave kcp blind; give a kubeconfig of kcp",
+            );
+        }
+    }
+}
+
+// === impl ComponentConfig ===
+
+impl ComponentConfig {
+    fn validate(&self, key: &str, checks: &ChecksConfig, problems: &mut Problems) {
+        let kinds = usize::from(self.http.is_some()) + usize::from(self.prometheus.is_some());
+        if kinds != 1 {
+            problems.add(
+                key,
+                format!("has {kinds} kinds; give exactly one of: http, prometheus"),
+            );
+        }
+        let (interval, timeout) = self.pace(checks);
+        if interval.is_zero() {
+            problems.add(format!("{key}.interval"), "is 0, it must be longer");
+        }
+        if timeout.is_zero() {
+            problems.add(format!("{key}.timeout"), "is 0, it must be longer");
+        }
+        for (name, threshold) in [
+            ("failureThreshold", self.failure_threshold),
+            ("successThreshold", self.success_threshold),
+        ] {
+            if threshold == Some(0) {
+                problems.add(format!("{key}.{name}"), "is 0, at least 1 is allowed");
+            }
+        }
+        if let Some(http) = &self.http {
+            let files = [("tokenFile", &http.token_file), ("caFile", &http.ca_file)];
+            validate_target(&format!("{key}.http"), &http.url, files, problems);
+            http.latency_seconds
+                .validate(&format!("{key}.http.latencySeconds"), problems);
+        }
+        if let Some(scrape) = &self.prometheus {
+            let key = format!("{key}.prometheus");
+            let files = [
+                ("tokenFile", &scrape.token_file),
+                ("caFile", &scrape.ca_file),
+            ];
+            validate_target(&key, &scrape.url, files, problems);
+            scrape
+                .queue_depth
+                .validate(&format!("{key}.queueDepth"), problems);
+            scrape
+                .error_rate
+                .validate(&format!("{key}.errorRate"), problems);
+            scrape
+                .latency_seconds
+                .validate(&format!("{key}.latencySeconds"), problems);
+        }
+    }
+}
+
+/// A URL and the files that go with it. The URL may hold a secret, so it is not shown.
+fn validate_target(
+    key: &str,
+    url: &str,
+    files: [(&str, &Option<String>); 2],
+    problems: &mut Problems,
+) {
+    if let Err(error) = HttpTarget::new(url) {
+        problems.add(format!("{key}.url"), error.to_string());
+    }
+    for (name, path) in files {
+        if let Some(path) = path {
+            problems.check_file(&format!("{key}.{name}"), path);
+        }
+    }
+}
+
+// === impl PairedConfig ===
+
+impl PairedConfig {
+    fn validate(self, key: &str, problems: &mut Problems) {
+        if Paired::from(self).is_inverted() {
+            problems.add(key, "degraded is above unhealthy, it must not be");
+        }
+    }
+}
