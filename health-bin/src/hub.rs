@@ -10,6 +10,7 @@ use anyhow::Context;
 use health_transport_ws::CloseReason;
 use health_transport_ws::TunnelEvent;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -52,6 +53,8 @@ struct HubState {
     ops_token: OpsToken,
     events: mpsc::Sender<TunnelEvent>,
     connections: AtomicU64,
+    /// One place for each tunnel.
+    places: Arc<Semaphore>,
     handshake_timeout: Duration,
     message_bytes: usize,
     seed: u64,
@@ -109,6 +112,7 @@ impl Hub {
             ops_token,
             events,
             connections: AtomicU64::new(0),
+            places: Arc::new(Semaphore::new(config.limits.connections)),
             handshake_timeout: config.limits.handshake_timeout.0,
             message_bytes: config.limits.message_bytes,
             seed: rand_seed(),
@@ -116,6 +120,7 @@ impl Hub {
             exporter,
             process,
         });
+        // Beside the tunnels themselves, which are counted apart once they are upgraded.
         let tunnels = http::Limits {
             connections: config.limits.connections,
         };

@@ -28,6 +28,9 @@ use super::auth::Claim;
 use super::auth::Denied;
 use super::ops;
 
+/// When to ask again a hub that is full, in seconds.
+const BUSY_SECONDS: &str = "10";
+
 /// Everything that is asked on `server`.
 pub(super) fn router(state: Arc<HubState>) -> Router {
     Router::new()
@@ -62,9 +65,14 @@ async fn tunnel(State(state): State<Arc<HubState>>, mut request: Request) -> Res
         let retry = [(header::RETRY_AFTER, "1")];
         return (StatusCode::SERVICE_UNAVAILABLE, retry, "the hub ends\n").into_response();
     }
+    let Ok(place) = Arc::clone(&state.places).try_acquire_owned() else {
+        let retry = [(header::RETRY_AFTER, BUSY_SECONDS)];
+        return (StatusCode::SERVICE_UNAVAILABLE, retry, "the hub is full\n").into_response();
+    };
     let on_upgrade = hyper::upgrade::on(&mut request);
     let connection = ConnectionId(state.connections.fetch_add(1, Ordering::Relaxed));
     tokio::spawn(async move {
+        let _place = place;
         match on_upgrade.await {
             Ok(stream) => accepted(&state, connection, id, TokioIo::new(stream)).await,
             Err(error) => tracing::debug!(%connection, %error, "the upgrade failed"),

@@ -173,6 +173,28 @@ async fn the_fleet_is_filtered_and_paged() {
 }
 
 #[tokio::test]
+async fn a_hub_that_is_full_asks_to_come_back_and_has_a_place_again() {
+    let config = "
+server: { bind: '127.0.0.1:0' }
+ops: { bind: '127.0.0.1:0' }
+limits: { connections: 1 }
+";
+    let hub = Program::start("hub", config, &[]);
+    let (tunnels, ops) = (hub.address("tunnels").await, hub.address("ops").await);
+    let first = agent(tunnels, &[]);
+    verdict(ops, "Alive", secs(5)).await;
+    let second = agent(tunnels, &[("SYNCER_HEALTH_SYNC_TARGET_NAME", "edge-2")]);
+    let line = second.logged("503", secs(5)).await;
+    assert!(line.contains("WARN"), "{line}");
+    drop(first);
+    eventually("the second is Alive", secs(20), || async {
+        let one = get(ops, "/fleet/root:org:edge/edge-2", &[]).await?;
+        (one.status == 200 && one.json()["verdict"] == "Alive").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn ops_with_a_token_answers_only_probes_without_it() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let token = folder.path().join("token");
