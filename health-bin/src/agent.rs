@@ -40,6 +40,8 @@ mod routes;
 
 mod state;
 
+mod transitions;
+
 mod transports;
 
 pub(crate) use identity::identity;
@@ -63,6 +65,7 @@ pub(crate) struct AgentSetup {
 pub(crate) struct Agent {
     state: Arc<AgentState>,
     server: JoinHandle<()>,
+    transitions: JoinHandle<()>,
     stop: watch::Sender<bool>,
     #[cfg(feature = "hub")]
     address: SocketAddr,
@@ -151,6 +154,7 @@ impl Agent {
             shutting_down,
             exporter,
         });
+        let transitions = tokio::spawn(transitions::log(state.monitor.clone()));
         let (stop, stopped) = watch::channel(false);
         let router = routes::router(Arc::clone(&state));
         let limits = http::Limits {
@@ -161,6 +165,7 @@ impl Agent {
         Ok(Self {
             state,
             server,
+            transitions,
             stop,
             #[cfg(feature = "hub")]
             address,
@@ -179,6 +184,7 @@ impl Agent {
         {
             tracing::warn!("the goodbyes did not end in time");
         }
+        self.transitions.abort();
         self.state.monitor.shutdown().await;
         self.stop.send_replace(true);
         if let Err(error) = self.server.await {

@@ -1,6 +1,8 @@
 //! Every reason that the built-in checks and the monitor give, beside those of
 //! [`health_core::reasons`].
 
+/// The connection was never up, and no attempt has failed yet.
+pub const CONNECTING: &str = "Connecting";
 /// A connection does not stand.
 pub const DISCONNECTED: &str = "Disconnected";
 /// A connection was closed on purpose, or nobody keeps it up any more.

@@ -5,6 +5,7 @@ use std::time::Instant;
 use xshell::Shell;
 use xshell::cmd;
 
+use crate::deny;
 use crate::features;
 use crate::integration;
 use crate::layers;
@@ -43,6 +44,7 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
         );
         Ok(doc.arg("--document-private-items").run()?)
     })?;
+    step("deny", || deny::run(sh))?;
     step("features", || features::run(sh))?;
     step("demo", || demo(sh))?;
     step("integration", || {

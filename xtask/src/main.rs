@@ -13,6 +13,8 @@ use xshell::Shell;
 
 mod ci;
 
+mod deny;
+
 mod features;
 
 mod go;
@@ -47,6 +49,8 @@ enum Task {
     Kcp(kcp::Args),
     /// Check that crates depend on lower layers only, and on nothing that is banned.
     Layers,
+    /// Check what is in the tree with cargo-deny: bans, licences, sources.
+    Deny,
     /// Build and test the program with each set of transports, and each crate alone.
     Features,
     /// Check what no tool checks: file lengths, module docs, ignored tests.
@@ -63,6 +67,7 @@ fn main() -> anyhow::Result<()> {
         Task::Integration(args) => integration::run(&sh, &args),
         Task::Kcp(args) => kcp::run(&sh, args),
         Task::Layers => layers::run(&sh),
+        Task::Deny => deny::run(&sh),
         Task::Features => features::run(&sh),
         Task::Tidy => tidy::run(&sh),
     }

@@ -64,14 +64,23 @@ pub(super) fn register(
 /// `heartbeat` already says what its loss means.
 pub(super) fn register_connection(
     monitor: &Monitor,
-    tunnel: watch::Receiver<ConnectionState>,
+    mut tunnel: watch::Receiver<ConnectionState>,
 ) -> anyhow::Result<()> {
+    let name: ComponentName = "connection".parse()?;
     let schedule = Schedule::new(OWN_INTERVAL, OWN_TIMEOUT);
-    let spec = ComponentSpec::new("connection".parse()?)
+    let spec = ComponentSpec::new(name.clone())
         .with_criticality(Criticality::Informational)
         .with_scopes(&[])
         .with_stale_after(schedule.stale_after());
-    monitor.register(spec, schedule, Arc::new(ConnectionCheck::new(tunnel)))?;
+    let check = Arc::new(ConnectionCheck::new(tunnel.clone()));
+    monitor.register(spec, schedule, check)?;
+    // What is known is not left to be found out.
+    let monitor = monitor.clone();
+    tokio::spawn(async move {
+        while tunnel.changed().await.is_ok() {
+            monitor.refresh(&name);
+        }
+    });
     Ok(())
 }
 

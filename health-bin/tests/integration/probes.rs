@@ -1,5 +1,9 @@
 //! Probes, report and metrics of an agent that checks a real service.
 
+use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
 use crate::support::Program;
 use crate::support::Service;
 use crate::support::eventually;
@@ -21,6 +25,7 @@ async fn a_stopped_service_fails_readiness_and_not_liveness() {
         "{}",
         failed.body
     );
+    agent.logged("component syncer is Unhealthy", secs(5)).await;
     assert_eq!(get(address, "/livez", &[]).await.unwrap().status, 200);
     assert_eq!(
         get(address, "/startupz", &[]).await.unwrap().status,
@@ -138,6 +143,23 @@ async fn sigterm_fails_readiness_first_and_then_ends() {
     );
     assert_eq!(get(address, "/livez", &[]).await.unwrap().status, 200);
     assert_eq!(agent.ended().await, Some(0));
+}
+
+/// A client that sends a byte a minute would otherwise hold its connection for ever.
+#[tokio::test]
+async fn a_request_head_that_never_ends_is_closed() {
+    let agent = Program::start("run", "server: { bind: '127.0.0.1:0' }", &[]);
+    let address = agent.address("address").await;
+    let mut stream = TcpStream::connect(address).await.expect("it listens");
+    stream
+        .write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n")
+        .await
+        .expect("it is read");
+    let mut rest = Vec::new();
+    let closed = tokio::time::timeout(secs(10), stream.read_to_end(&mut rest)).await;
+    closed.expect("it is closed within 10 s").ok();
+    assert!(!rest.starts_with(b"HTTP/1.1 200"), "{rest:?}");
+    assert_eq!(get(address, "/livez", &[]).await.unwrap().status, 200);
 }
 
 #[tokio::test]

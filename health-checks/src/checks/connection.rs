@@ -11,8 +11,8 @@ use crate::CheckError;
 use crate::HealthChecker;
 use crate::reasons;
 
-/// Whether a connection that somebody keeps up stands: connected is Healthy, everything else
-/// Unhealthy.
+/// Whether a connection that somebody keeps up stands: connected is Healthy, the first attempt
+/// Unknown, everything else Unhealthy.
 #[derive(Debug, Clone)]
 pub struct ConnectionCheck {
     state: watch::Receiver<ConnectionState>,
@@ -44,13 +44,15 @@ fn judge(state: &ConnectionState, abandoned: bool, now: Instant) -> Outcome {
             Outcome::unhealthy(reasons::CLOSED, "nobody keeps the connection up any more")
         }
         ConnectionState::Connected { .. } => Outcome::healthy(),
-        ConnectionState::Disconnected { since, error } => {
-            let mut message = format!("for {:.0?}", now.saturating_duration_since(*since));
-            if let Some(error) = error {
-                message.push_str(": ");
-                message.push_str(error);
-            }
-            Outcome::unhealthy(reasons::DISCONNECTED, message)
+        ConnectionState::Disconnected { error: None, .. } => {
+            Outcome::unknown(reasons::CONNECTING, "the first attempt is under way")
+        }
+        ConnectionState::Disconnected {
+            since,
+            error: Some(error),
+        } => {
+            let lasted = now.saturating_duration_since(*since);
+            Outcome::unhealthy(reasons::DISCONNECTED, format!("for {lasted:.0?}: {error}"))
         }
     }
 }
@@ -72,6 +74,11 @@ mod tests {
         };
         let later = now + Duration::from_secs(90);
         assert_eq!(judge(&connected, false, later), Outcome::healthy());
+        let first = ConnectionState::Disconnected {
+            since: now,
+            error: None,
+        };
+        assert_eq!(judge(&first, false, later).status, HealthStatus::Unknown);
         check(&connected, true, "Closed", "nobody keeps");
         check(&ConnectionState::Closed, false, "Closed", "closed");
         check(
