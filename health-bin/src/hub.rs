@@ -43,6 +43,7 @@ pub(crate) struct Hub {
     servers: [JoinHandle<()>; 2],
     server_address: SocketAddr,
     ops_address: SocketAddr,
+    limit: usize,
 }
 
 /// What the hub's answers are made from.
@@ -145,6 +146,7 @@ impl Hub {
             servers,
             server_address,
             ops_address,
+            limit: config.limits.connections,
         })
     }
 
@@ -161,11 +163,9 @@ impl Hub {
     /// Ends the hub: agents are told when to come back, each server ends within a bound.
     pub(crate) async fn stop(self) {
         self.stop.send_replace(true);
-        let tunnels_end = async {
-            while self.state.fleet.lock().tunnels() > 0 {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
+        // Every tunnel has a place until its end; with all of them free none is left.
+        let all = u32::try_from(self.limit).unwrap_or(u32::MAX);
+        let tunnels_end = self.state.places.acquire_many(all);
         if tokio::time::timeout(STOP_MAX, tunnels_end).await.is_err() {
             tracing::warn!("some tunnels did not end in time");
         }

@@ -344,6 +344,9 @@ impl AgentMachine {
         if let Some(interval) = ack.interval {
             self.set_interval(interval, now);
         }
+        if let Some(within) = ack.again_within {
+            self.next_beat = self.next_beat.min(now + within);
+        }
         self.leave_alone(ack.retry_after, now);
     }
 

@@ -201,7 +201,8 @@ impl fmt::Debug for TransportSetup {
     }
 }
 
-/// The clock, read here and in the loop only; tokio's, so that paused time is honoured.
+/// The clock, read here only; tokio's, so that paused time is honoured.
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }

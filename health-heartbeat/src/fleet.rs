@@ -239,9 +239,10 @@ impl Fleet {
     /// The hub itself stood still for `pause`: what it could not hear is nobody's silence.
     pub fn paused(&mut self, pause: Duration) {
         self.timers.clear();
-        for number in 0..self.records.len() {
-            self.records[number].paused(pause);
-            self.arm(AgentKey(u32::try_from(number).unwrap_or(u32::MAX)));
+        let agents: Vec<_> = self.names.values().copied().collect();
+        for agent in agents {
+            self.records[agent.0 as usize].paused(pause);
+            self.arm(agent);
         }
     }
 

@@ -61,6 +61,9 @@ pub struct Acknowledgement {
     pub interval: Option<Duration>,
     /// Not to beat again before that has passed, if the other side says.
     pub retry_after: Option<Duration>,
+    /// To beat again before that has passed: the transport saw no need to send this one, and what
+    /// it sent before is good for that long only.
+    pub again_within: Option<Duration>,
 }
 
 /// Whether this agent beats for its target, or another one does.
@@ -102,6 +105,7 @@ impl Acknowledgement {
             standing: Standing::StandingBy { holder },
             interval: None,
             retry_after: None,
+            again_within: None,
         }
     }
 }

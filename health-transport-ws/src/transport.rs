@@ -66,6 +66,7 @@ impl HeartbeatTransport for WebsocketTransport {
             standing: Standing::Beating,
             interval: acknowledgement.interval_seconds.and_then(duration),
             retry_after: acknowledgement.retry_after_seconds.and_then(duration),
+            again_within: None,
         })
     }
 

@@ -34,7 +34,7 @@ pub(crate) fn build(
     let _toolchain = sh.push_env("GOTOOLCHAIN", "local");
     // Built beside its place and moved there, so that a broken build leaves nothing behind.
     let partial = out.with_extension("partial");
-    let flags = ["-trimpath", "-ldflags", "-s -w"];
+    let flags = ["-trimpath", "-buildvcs=false", "-ldflags", "-s -w"];
     cmd!(sh, "go build {flags...} -o {partial} {package}").run()?;
     std::fs::rename(&partial, &out)?;
     Ok(out)

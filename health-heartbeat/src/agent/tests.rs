@@ -202,6 +202,18 @@ fn a_prompt_brings_the_next_beat_forward_but_never_a_second_attempt() {
     assert_eq!(rig.expect_send(), 700);
 }
 
+/// A prompt that told nothing new must not put off the next regular beat.
+#[test]
+fn an_answer_may_want_the_next_beat_earlier() {
+    let mut rig = Rig::new(20_000, 60_000, 3);
+    rig.expect_send();
+    rig.answer(Acknowledgement {
+        again_within: Some(Duration::from_secs(7)),
+        ..Acknowledgement::default()
+    });
+    assert_eq!(rig.expect_send(), 7_000);
+}
+
 #[test]
 fn release_drops_the_attempt_under_way_and_ends_the_machine() {
     let mut rig = Rig::new(1_000, 3_000, 3);

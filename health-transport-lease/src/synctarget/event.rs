@@ -52,7 +52,10 @@ pub enum StatusOutcome {
     /// The status was written.
     Written,
     /// Nothing had changed since a write that is recent enough.
-    Suppressed,
+    Suppressed {
+        /// Until then it is.
+        until: Instant,
+    },
     /// The status is not known to have been written.
     Failed {
         /// What failed.

@@ -21,8 +21,8 @@ pub struct WriteLimiter {
 pub enum Decision {
     /// At this time, which may be now.
     At(Instant),
-    /// Not at all: what is written is as good.
-    Suppress,
+    /// Not yet: what is written is as good until then.
+    Suppress(Instant),
 }
 
 /// Heartbeats are jittered: one that comes this much of its interval early is due.
@@ -48,14 +48,11 @@ impl WriteLimiter {
         let allowed = self
             .last_try
             .map_or(now, |at| now.max(at + self.min_interval));
-        let due = self.last_success.is_none_or(|at| {
-            let interval = self.heartbeat_interval.mul_f64(1.0 - EARLY);
-            now.saturating_duration_since(at) >= interval
-        });
-        if changed || due {
-            Decision::At(allowed)
-        } else {
-            Decision::Suppress
+        let interval = self.heartbeat_interval.mul_f64(1.0 - EARLY);
+        let due = self.last_success.map(|at| at + interval);
+        match due {
+            Some(due) if !changed && now < due => Decision::Suppress(due),
+            Some(_) | None => Decision::At(allowed),
         }
     }
 
@@ -97,7 +94,8 @@ mod tests {
             (60, false, Some(60)),
         ] {
             let decision = limiter.offer(changed, start + secs(age));
-            let expected = expected.map_or(Decision::Suppress, |at| Decision::At(start + secs(at)));
+            let due = Decision::Suppress(start + secs(18));
+            let expected = expected.map_or(due, |at| Decision::At(start + secs(at)));
             assert_eq!(decision, expected, "{age} {changed}");
         }
     }

@@ -183,7 +183,7 @@ impl StatusMachine {
             return self.step(now);
         }
         match self.limiter.offer(changed, now) {
-            Decision::Suppress => self.done(StatusOutcome::Suppressed),
+            Decision::Suppress(until) => self.done(StatusOutcome::Suppressed { until }),
             Decision::At(at) if at <= now => self.step(now),
             Decision::At(at) if at < by => self.wait = Some(at),
             Decision::At(_) => {

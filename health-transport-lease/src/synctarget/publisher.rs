@@ -145,22 +145,23 @@ impl SyncTargetTransport {
         }
     }
 
+    /// Writes, unless what is written is recent enough; says when it will not be any more.
     async fn write(
         &mut self,
         input: StatusInput,
         status: ConditionStatus,
-    ) -> Result<(), BeatError> {
+    ) -> Result<Option<Instant>, BeatError> {
         self.publisher.machine.handle(input, now());
         match self.api.drive(&mut self.publisher).await {
             StatusOutcome::Written => {
                 for (counted, counter) in &self.publisher.updates {
                     counter.increment(u64::from(*counted == status));
                 }
-                Ok(())
+                Ok(None)
             }
-            StatusOutcome::Suppressed => {
+            StatusOutcome::Suppressed { until } => {
                 self.publisher.suppressed.increment(1);
-                Ok(())
+                Ok(Some(until))
             }
             StatusOutcome::Failed { operation, error } => Err(self.failed(operation, &error)),
         }
@@ -201,8 +202,11 @@ impl HeartbeatTransport for SyncTargetTransport {
             wall,
             by,
         };
-        self.write(input, status).await?;
-        Ok(Acknowledgement::default())
+        let due = self.write(input, status).await?;
+        Ok(Acknowledgement {
+            again_within: due.map(|due| due.saturating_duration_since(now())),
+            ..Acknowledgement::default()
+        })
     }
 
     async fn release(&mut self, by: Instant) -> Result<(), BeatError> {
@@ -212,7 +216,8 @@ impl HeartbeatTransport for SyncTargetTransport {
         }
         let wall = (self.wall)();
         let input = StatusInput::Release { wall, by };
-        self.write(input, ConditionStatus::False).await
+        self.write(input, ConditionStatus::False).await?;
+        Ok(())
     }
 }
 

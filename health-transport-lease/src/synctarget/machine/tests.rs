@@ -306,7 +306,7 @@ impl World {
     fn said(&mut self, outcome: StatusOutcome) -> &'static str {
         match outcome {
             StatusOutcome::Written => "written",
-            StatusOutcome::Suppressed => "suppressed",
+            StatusOutcome::Suppressed { .. } => "suppressed",
             StatusOutcome::Failed { error, .. } => {
                 self.error.clone_from(&error.message);
                 match error.kind {
