@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::bearer::BearerToken;
 use crate::config::HubConfig;
 use crate::http;
 use crate::process;
@@ -31,7 +32,6 @@ mod fleet;
 
 mod ops;
 
-use auth::OpsToken;
 use auth::TunnelAuth;
 use fleet::SharedFleet;
 
@@ -51,7 +51,7 @@ pub(crate) struct Hub {
 struct HubState {
     fleet: Arc<SharedFleet>,
     auth: TunnelAuth,
-    ops_token: OpsToken,
+    ops_token: BearerToken,
     events: mpsc::Sender<TunnelEvent>,
     connections: AtomicU64,
     /// One place for each tunnel.
@@ -97,7 +97,7 @@ impl Hub {
         process: watch::Receiver<ProcessSample>,
     ) -> anyhow::Result<Self> {
         let auth = TunnelAuth::read(&config.auth.token_file)?;
-        let ops_token = OpsToken::read(&config.ops.token_file)?;
+        let ops_token = BearerToken::read("ops.tokenFile", &config.ops.token_file)?;
         let (server, server_address) = listen("server.bind", config.server.bind).await?;
         let (ops, ops_address) = listen("ops.bind", config.ops.bind).await?;
         let fleet = SharedFleet::new(config.fleet_terms());

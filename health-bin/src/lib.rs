@@ -24,6 +24,8 @@ mod probe;
 
 mod http;
 
+mod bearer;
+
 mod exposition;
 
 mod telemetry;

@@ -7,11 +7,8 @@ use anyhow::Context;
 use health_heartbeat::AgentId;
 use secrecy::ExposeSecret;
 use secrecy::SecretString;
-use subtle::ConstantTimeEq;
 
-/// The token that `ops` asks for; none where everybody may look.
-#[derive(Debug)]
-pub(super) struct OpsToken(Option<SecretString>);
+use crate::bearer::same;
 
 /// The tokens of the targets.
 #[derive(Debug)]
@@ -37,28 +34,6 @@ pub(super) struct Claim<'a> {
     pub(super) bearer: Option<&'a SecretString>,
     pub(super) workspace: &'a str,
     pub(super) name: Option<&'a str>,
-}
-
-// === impl OpsToken ===
-
-impl OpsToken {
-    pub(super) fn read(path: &str) -> anyhow::Result<Self> {
-        if path.is_empty() {
-            return Ok(Self(None));
-        }
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("ops.tokenFile: cannot read {path:?}"))?;
-        let token = text.trim();
-        anyhow::ensure!(!token.is_empty(), "ops.tokenFile: {path:?} is empty");
-        Ok(Self(Some(token.into())))
-    }
-
-    pub(super) fn admits(&self, bearer: Option<&str>) -> bool {
-        match &self.0 {
-            None => true,
-            Some(token) => bearer.is_some_and(|bearer| same(bearer, token)),
-        }
-    }
 }
 
 // === impl TunnelAuth ===
@@ -138,12 +113,6 @@ impl TunnelAuth {
             Err(Denied::Forbidden)
         }
     }
-}
-
-fn same(said: &str, token: &SecretString) -> bool {
-    said.as_bytes()
-        .ct_eq(token.expose_secret().as_bytes())
-        .into()
 }
 
 #[cfg(test)]

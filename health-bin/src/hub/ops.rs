@@ -237,11 +237,7 @@ async fn authorize(
     request: Request,
     next: Next,
 ) -> Response {
-    let authorization = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
-    let bearer = authorization.and_then(|value| value.strip_prefix("Bearer "));
-    if state.ops_token.admits(bearer) {
+    if state.ops_token.admits(&headers) {
         return next.run(request).await;
     }
     let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
