@@ -44,6 +44,8 @@ pub struct AgentMachine {
     in_flight: Option<InFlight>,
     next_beat: Instant,
     retry_at: Option<Instant>,
+    /// Whether something changed since the attempt under way was made.
+    prompted: bool,
     /// Since when nothing was acknowledged, less the pauses of the process itself.
     silent_since: Instant,
     sequence: Sequence,
@@ -177,6 +179,7 @@ impl AgentMachine {
             in_flight: None,
             next_beat: now,
             retry_at: None,
+            prompted: false,
             silent_since: now,
             sequence: Sequence::default(),
             last_success: None,
@@ -279,6 +282,7 @@ impl AgentMachine {
 
     fn attempt(&mut self, now: Instant) {
         self.retry_at = None;
+        self.prompted = false;
         let Some(beat) = &mut self.beat else { return };
         beat.attempts += 1;
         let attempt = beat.attempts;
@@ -346,6 +350,9 @@ impl AgentMachine {
         }
         if let Some(within) = ack.again_within {
             self.next_beat = self.next_beat.min(now + within);
+        }
+        if self.prompted {
+            self.next_beat = now;
         }
         self.leave_alone(ack.retry_after, now);
     }
@@ -421,6 +428,8 @@ impl AgentMachine {
     fn prompt(&mut self, now: Instant) {
         if self.beat.is_some_and(|beat| beat.acknowledged) {
             self.next_beat = self.next_beat.min(now);
+        } else {
+            self.prompted = true;
         }
     }
 

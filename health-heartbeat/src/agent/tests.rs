@@ -191,15 +191,27 @@ fn pitfall_14_a_pause_of_the_process_is_not_a_silence() {
 }
 
 #[test]
-fn a_prompt_brings_the_next_beat_forward_but_never_a_second_attempt() {
+fn a_prompt_brings_the_next_beat_forward() {
     let mut rig = Rig::new(20_000, 60_000, 3);
     rig.expect_send();
-    rig.machine.handle(AgentInput::Prompt, rig.now);
-    assert_eq!(rig.machine.poll(), None, "one is under way");
     rig.acknowledge();
     rig.now += Duration::from_millis(700);
     rig.machine.handle(AgentInput::Prompt, rig.now);
     assert_eq!(rig.expect_send(), 700);
+}
+
+/// What changed while an attempt was under way is not in it.
+#[test]
+fn a_prompt_during_an_attempt_is_obeyed_after_it_and_never_beside_it() {
+    let mut rig = Rig::new(20_000, 60_000, 3);
+    rig.expect_send();
+    rig.machine.handle(AgentInput::Prompt, rig.now);
+    assert_eq!(rig.machine.poll(), None, "one is under way");
+    rig.now += Duration::from_millis(300);
+    rig.acknowledge();
+    assert_eq!(rig.expect_send(), 300);
+    rig.acknowledge();
+    assert!(rig.expect_send() >= 20_000, "and once only");
 }
 
 /// A prompt that told nothing new must not put off the next regular beat.
