@@ -20,6 +20,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::bearer::BearerToken;
 use crate::config::AgentConfig;
 use crate::config::RequireConfig;
 use crate::http;
@@ -33,6 +34,8 @@ mod heartbeat;
 mod identity;
 
 mod metrics;
+
+mod push;
 
 mod report;
 
@@ -103,7 +106,10 @@ impl Agent {
                 .with_probe_rules(rules)
                 .with_seed(seed),
         );
-        let sync_engine = components::register(&config, &monitor)?;
+        let components::Registered {
+            sync_engine,
+            pushed,
+        } = components::register(&config, &monitor)?;
         let source: Arc<dyn health_core::HealthSource> = Arc::new(monitor.clone());
         let shutting_down = Arc::new(AtomicBool::new(false));
         let report = report::Source::new(monitor.clone(), sync_engine, process);
@@ -156,7 +162,11 @@ impl Agent {
         });
         let transitions = tokio::spawn(transitions::log(state.monitor.clone()));
         let (stop, stopped) = watch::channel(false);
-        let router = routes::router(Arc::clone(&state));
+        let mut router = routes::router(Arc::clone(&state));
+        if config.push.enabled {
+            let token = BearerToken::read("push.tokenFile", &config.push.token_file)?;
+            router = router.merge(push::router(pushed, token));
+        }
         let limits = http::Limits {
             connections: CONNECTIONS_MAX,
         };

@@ -32,6 +32,9 @@ pub(crate) enum Command {
     Probe(ProbeArgs),
     /// Look at the configuration.
     Config(ConfigArgs),
+    /// Print what is applied to a control plane before an agent runs.
+    #[cfg(feature = "transport-lease")]
+    Manifests(ManifestsArgs),
 }
 
 #[derive(Debug, Args)]
@@ -74,6 +77,22 @@ pub(crate) enum ConfigAction {
     Check(ConfigTarget),
     /// Print the annotated default configuration.
     Default(ConfigTarget),
+}
+
+#[cfg(feature = "transport-lease")]
+#[derive(Debug, Args)]
+pub(crate) struct ManifestsArgs {
+    #[command(subcommand)]
+    pub(crate) what: Manifests,
+}
+
+#[cfg(feature = "transport-lease")]
+#[derive(Debug, Subcommand)]
+pub(crate) enum Manifests {
+    /// The definition of SyncTarget, for a server that has none.
+    Crd,
+    /// The least rights of the agent of this configuration; bind them to its user.
+    Rbac(RunArgs),
 }
 
 #[derive(Debug, Args)]

@@ -11,12 +11,13 @@ mod environment;
 #[cfg(feature = "hub")]
 mod hub;
 
+mod kinds;
+
 mod load;
 
 mod validate;
 
 pub(crate) use agent::AgentConfig;
-pub(crate) use agent::ComponentConfig;
 pub(crate) use agent::LogConfig;
 pub(crate) use agent::LogFormat;
 pub(crate) use agent::LogLevel;
@@ -24,6 +25,7 @@ pub(crate) use agent::RequireConfig;
 pub(crate) use duration::ConfigDuration;
 #[cfg(feature = "hub")]
 pub(crate) use hub::HubConfig;
+pub(crate) use kinds::Made;
 pub(crate) use load::Environment;
 pub(crate) use load::load;
 
@@ -47,7 +49,7 @@ pub(crate) struct Problem {
 
 /// Collects problems, so that all are told at once.
 #[derive(Debug, Default)]
-pub(crate) struct Problems(Vec<Problem>);
+pub(crate) struct Problems(pub(crate) Vec<Problem>);
 
 // === impl ConfigError ===
 

@@ -22,6 +22,9 @@ mod demo;
 
 mod probe;
 
+#[cfg(feature = "transport-lease")]
+mod manifests;
+
 mod http;
 
 mod bearer;

@@ -15,6 +15,8 @@ use crate::cli::Cli;
 use crate::cli::Command;
 use crate::cli::ConfigAction;
 use crate::cli::ConfigTarget;
+#[cfg(feature = "transport-lease")]
+use crate::cli::Manifests;
 use crate::config;
 use crate::config::AgentConfig;
 use crate::config::ConfigError;
@@ -22,6 +24,8 @@ use crate::config::Environment;
 #[cfg(feature = "hub")]
 use crate::config::HubConfig;
 use crate::logging;
+#[cfg(feature = "transport-lease")]
+use crate::manifests;
 use crate::probe;
 use crate::process;
 use crate::signals;
@@ -71,6 +75,14 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => pulse(crate::demo::run(args)),
         Command::Probe(args) => pulse(probe::run(args)),
         Command::Config(args) => configuration(args.action, &environment),
+        #[cfg(feature = "transport-lease")]
+        Command::Manifests(args) => match args.what {
+            Manifests::Crd => manifests::crd(),
+            Manifests::Rbac(args) => {
+                let (config, _) = agent_config(args.config.as_deref(), &environment)?;
+                manifests::rbac(&config)
+            }
+        },
     }
 }
 

@@ -40,6 +40,8 @@ mod registration;
 
 mod schedule;
 
+mod push;
+
 mod work;
 
 mod clock;
@@ -57,6 +59,9 @@ pub use checker::HealthChecker;
 pub use error::CheckError;
 pub use monitor::Monitor;
 pub use monitor::MonitorConfig;
+pub use push::InvalidPush;
+pub use push::PushConfig;
+pub use push::PushedResult;
 pub use registration::Registration;
 pub use registration::Reporter;
 pub use schedule::Schedule;

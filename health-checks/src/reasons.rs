@@ -17,6 +17,19 @@ pub const LATENCY_HIGH: &str = "LatencyHigh";
 /// Timers of the pulse runtime fire too late.
 pub const SCHEDULING_DELAY_HIGH: &str = "SchedulingDelayHigh";
 
+/// The process uses too much of the memory that it may use.
+pub const MEMORY_HIGH: &str = "MemoryHigh";
+/// The process uses too much of the processor time that it may use.
+pub const CPU_HIGH: &str = "CpuHigh";
+/// The process has too many of the files open that it may open.
+pub const OPEN_FILES_HIGH: &str = "OpenFilesHigh";
+/// The process has too many threads.
+pub const THREADS_HIGH: &str = "ThreadsHigh";
+/// The runtime has too many tasks.
+pub const TASKS_HIGH: &str = "TasksHigh";
+/// There is a limit on what cannot be measured.
+pub const NOT_MEASURED: &str = "NotMeasured";
+
 /// Nobody listens there.
 pub const CONNECTION_REFUSED: &str = "ConnectionRefused";
 /// The connection was cut before the answer was whole.
@@ -52,6 +65,34 @@ pub const TOKEN_UNREADABLE: &str = "TokenUnreadable";
 
 /// A metric family that is needed is not there.
 pub const METRIC_MISSING: &str = "MetricMissing";
+
+/// A program says that something should be looked at.
+pub const REPORTED_WARNING: &str = "ReportedWarning";
+/// A program says that something is broken.
+pub const REPORTED_CRITICAL: &str = "ReportedCritical";
+/// A program says that it could not find out.
+pub const REPORTED_UNKNOWN: &str = "ReportedUnknown";
+/// A program ended with an exit status that has no meaning.
+pub const UNEXPECTED_EXIT: &str = "UnexpectedExit";
+/// A program was ended by a signal.
+pub const KILLED: &str = "Killed";
+/// A program cannot be started.
+pub const NOT_STARTED: &str = "NotStarted";
+
+/// Too much of a file system's space is used, or too little is free.
+pub const DISK_SPACE_LOW: &str = "DiskSpaceLow";
+/// Too many of a file system's inodes are used.
+pub const INODES_LOW: &str = "InodesLow";
+/// The path is not there.
+pub const PATH_MISSING: &str = "PathMissing";
+/// The path cannot be looked at.
+pub const PATH_UNREADABLE: &str = "PathUnreadable";
+/// The file system has no size, as those have that the kernel makes up.
+pub const NO_CAPACITY: &str = "NoCapacity";
+/// The file that is looked for is not there.
+pub const FILE_MISSING: &str = "FileMissing";
+/// The file was not written for too long.
+pub const FILE_TOO_OLD: &str = "FileTooOld";
 
 /// No thread could be had to run the check on.
 pub const NO_THREAD: &str = "NoThread";

@@ -1,22 +1,15 @@
 //! From the configuration to registered checks.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
-use health_checks::HealthChecker;
 use health_checks::Monitor;
+use health_checks::Reporter;
 use health_checks::Schedule;
 use health_checks::checks::ConnectionCheck;
-use health_checks::checks::HttpCheck;
-use health_checks::checks::HttpConfig;
-use health_checks::checks::HttpTarget;
-use health_checks::checks::PrometheusCheck;
-use health_checks::checks::PrometheusConfig;
 use health_checks::checks::RuntimeCheck;
 use health_checks::checks::RuntimeConfig;
-use health_checks::checks::SyncLimits;
 use health_core::ComponentName;
 use health_core::ComponentSpec;
 use health_core::ConnectionState;
@@ -25,17 +18,24 @@ use health_core::Scope;
 use tokio::sync::watch;
 
 use crate::config::AgentConfig;
-use crate::config::ComponentConfig;
+use crate::config::ConfigError;
+use crate::config::Made;
 
 /// How often the program's own components are looked at: it costs next to nothing.
 const OWN_INTERVAL: Duration = Duration::from_secs(5);
 const OWN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Registers `runtime` and what is configured, and says whose numbers are the report's.
-pub(super) fn register(
-    config: &AgentConfig,
-    monitor: &Monitor,
-) -> anyhow::Result<Option<ComponentName>> {
+/// What became of the configured components.
+#[derive(Debug, Default)]
+pub(super) struct Registered {
+    /// The one whose numbers are the report's.
+    pub(super) sync_engine: Option<ComponentName>,
+    /// Those whose results other processes push.
+    pub(super) pushed: BTreeMap<ComponentName, Reporter>,
+}
+
+/// Registers `runtime` and what is configured.
+pub(super) fn register(config: &AgentConfig, monitor: &Monitor) -> anyhow::Result<Registered> {
     let schedule = Schedule::new(OWN_INTERVAL, OWN_TIMEOUT);
     let spec = ComponentSpec::new("runtime".parse()?)
         .with_scopes(&[Scope::Liveness])
@@ -45,19 +45,26 @@ pub(super) fn register(
         schedule,
         Arc::new(RuntimeCheck::spawn(RuntimeConfig::default())),
     )?;
-    let mut engine = None;
-    for component in &config.checks.components {
+    let mut registered = Registered::default();
+    for (number, component) in config.checks.components.iter().enumerate() {
         let name: ComponentName = component.name.parse()?;
-        let checker = checker(component)
-            .with_context(|| format!("checks.components: {name} cannot be checked"))?;
-        let (interval, timeout) = component.pace(&config.checks);
         let spec = component.spec(name.clone(), &config.checks);
-        monitor.register(spec, Schedule::new(interval, timeout), checker)?;
+        let made = component.make(&format!("checks.components[{number}]"));
+        match made.map_err(|problem| ConfigError(vec![problem]))? {
+            Made::Check(checker) => {
+                let (interval, timeout) = component.pace(&config.checks);
+                monitor.register(spec, Schedule::new(interval, timeout), checker)?;
+            }
+            Made::Pushed(push) => {
+                let reporter = monitor.register_reported(push.spec(spec)?)?;
+                registered.pushed.insert(name.clone(), reporter);
+            }
+        }
         if component.is_sync_engine() {
-            engine = Some(name);
+            registered.sync_engine = Some(name);
         }
     }
-    Ok(engine)
+    Ok(registered)
 }
 
 /// Registers the tunnel's connection; it is shown and never counted, since the component
@@ -82,31 +89,4 @@ pub(super) fn register_connection(
         }
     });
     Ok(())
-}
-
-fn checker(component: &ComponentConfig) -> anyhow::Result<Arc<dyn HealthChecker>> {
-    let target = |url: &str, token: &Option<String>, ca: &Option<String>| {
-        let mut target = HttpTarget::new(url)?;
-        target.bearer_token_file = token.as_ref().map(PathBuf::from);
-        target.ca_file = ca.as_ref().map(PathBuf::from);
-        anyhow::Ok(target)
-    };
-    if let Some(http) = &component.http {
-        let mut target = target(&http.url, &http.token_file, &http.ca_file)?;
-        target.insecure = http.insecure;
-        let mut config = HttpConfig::new(target);
-        config.latency_seconds = http.latency_seconds.into();
-        return Ok(Arc::new(HttpCheck::new(config)?));
-    }
-    if let Some(scrape) = &component.prometheus {
-        let target = target(&scrape.url, &scrape.token_file, &scrape.ca_file)?;
-        let mut config = PrometheusConfig::new(target);
-        config.limits = SyncLimits {
-            queue_depth: scrape.queue_depth.into(),
-            error_rate: scrape.error_rate.into(),
-            latency_seconds: scrape.latency_seconds.into(),
-        };
-        return Ok(Arc::new(PrometheusCheck::new(config)?));
-    }
-    anyhow::bail!("it has no kind")
 }

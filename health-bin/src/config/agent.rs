@@ -6,7 +6,6 @@ use std::time::Duration;
 use health_core::ComponentName;
 use health_core::ComponentSpec;
 use health_core::Criticality;
-use health_core::Paired;
 use health_core::Scope;
 use health_core::Thresholds;
 use health_heartbeat::HeartbeatConfig;
@@ -14,6 +13,14 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::ConfigDuration;
+use super::kinds::DiskKind;
+use super::kinds::ExecKind;
+use super::kinds::FileKind;
+use super::kinds::HttpKind;
+use super::kinds::PrometheusKind;
+use super::kinds::PushKind;
+use super::kinds::ResourcesKind;
+use super::kinds::TcpKind;
 
 /// The configuration of `syncer-health run`. `config default` prints it with its meanings.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Default)]
@@ -24,6 +31,7 @@ pub(crate) struct AgentConfig {
     pub(crate) server: ServerConfig,
     pub(crate) log: LogConfig,
     pub(crate) probes: ProbesConfig,
+    pub(crate) push: PushSection,
     pub(crate) cluster: ClusterConfig,
     pub(crate) checks: ChecksConfig,
     pub(crate) heartbeat: HeartbeatSection,
@@ -76,6 +84,13 @@ pub(crate) struct ProbesConfig {
     pub(crate) ready_when_degraded: bool,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, Default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct PushSection {
+    pub(crate) enabled: bool,
+    pub(crate) token_file: String,
+}
+
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct ClusterConfig {
@@ -99,8 +114,14 @@ pub(crate) struct ChecksConfig {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ComponentConfig {
     pub(crate) name: String,
-    pub(crate) http: Option<HttpCheckConfig>,
-    pub(crate) prometheus: Option<PrometheusCheckConfig>,
+    pub(crate) http: Option<HttpKind>,
+    pub(crate) tcp: Option<TcpKind>,
+    pub(crate) exec: Option<ExecKind>,
+    pub(crate) prometheus: Option<PrometheusKind>,
+    pub(crate) disk: Option<DiskKind>,
+    pub(crate) file: Option<FileKind>,
+    pub(crate) resources: Option<ResourcesKind>,
+    pub(crate) push: Option<PushKind>,
     pub(crate) interval: Option<ConfigDuration>,
     pub(crate) timeout: Option<ConfigDuration>,
     pub(crate) stale_after: Option<ConfigDuration>,
@@ -109,42 +130,6 @@ pub(crate) struct ComponentConfig {
     #[serde(default)]
     pub(crate) criticality: Criticality,
     pub(crate) probes: Option<Vec<Scope>>,
-}
-
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Default)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct HttpCheckConfig {
-    pub(crate) url: String,
-    pub(crate) token_file: Option<String>,
-    pub(crate) ca_file: Option<String>,
-    #[serde(default)]
-    pub(crate) insecure: bool,
-    #[serde(default)]
-    pub(crate) latency_seconds: PairedConfig,
-}
-
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Default)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct PrometheusCheckConfig {
-    pub(crate) url: String,
-    pub(crate) token_file: Option<String>,
-    pub(crate) ca_file: Option<String>,
-    #[serde(default)]
-    pub(crate) sync_engine: bool,
-    #[serde(default)]
-    pub(crate) queue_depth: PairedConfig,
-    #[serde(default)]
-    pub(crate) error_rate: PairedConfig,
-    #[serde(default)]
-    pub(crate) latency_seconds: PairedConfig,
-}
-
-/// A pair of thresholds, each optional.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, Default)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub(crate) struct PairedConfig {
-    pub(crate) degraded: Option<f64>,
-    pub(crate) unhealthy: Option<f64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -333,7 +318,11 @@ impl ComponentConfig {
     /// What it is registered with.
     pub(crate) fn spec(&self, name: ComponentName, checks: &ChecksConfig) -> ComponentSpec {
         let (interval, timeout) = self.pace(checks);
-        let stale_after = self.stale_after.map_or(interval * 2 + timeout, |own| own.0);
+        let allowance = self
+            .push
+            .as_ref()
+            .map_or(interval * 2 + timeout, |push| push.ttl.0);
+        let stale_after = self.stale_after.map_or(allowance, |own| own.0);
         ComponentSpec::new(name)
             .with_criticality(self.criticality)
             .with_scopes(self.probes.as_deref().unwrap_or(&checks.default_probes))
@@ -349,16 +338,5 @@ impl ComponentConfig {
         self.prometheus
             .as_ref()
             .is_some_and(|prometheus| prometheus.sync_engine)
-    }
-}
-
-// === impl PairedConfig ===
-
-impl From<PairedConfig> for Paired {
-    fn from(config: PairedConfig) -> Self {
-        Self {
-            degraded: config.degraded,
-            unhealthy: config.unhealthy,
-        }
     }
 }

@@ -1,15 +1,14 @@
 //! What is wrong with an agent's configuration: everything at once.
 
-use health_checks::checks::HttpTarget;
 use health_core::ComponentName;
-use health_core::Paired;
+use health_core::ComponentSpec;
 
 use super::ConfigError;
 use super::Problems;
 use super::agent::AgentConfig;
 use super::agent::ChecksConfig;
 use super::agent::ComponentConfig;
-use super::agent::PairedConfig;
+use super::kinds::Made;
 
 /// An error of a transport's configuration without its key, which stands before it anyway.
 #[cfg(feature = "transport-lease")]
@@ -33,6 +32,7 @@ impl AgentConfig {
                 problems.add("heartbeat", what);
             }
         }
+        self.validate_push(&mut problems);
         self.validate_names(kubeconfig_variable, &mut problems);
         self.validate_components(&mut problems);
         self.validate_websocket(&mut problems);
@@ -62,6 +62,30 @@ impl AgentConfig {
             && !target.is_empty()
         {
             problems.add(format!("heartbeat.lease.{}", error.key), told(&error));
+        }
+    }
+
+    fn validate_push(&self, problems: &mut Problems) {
+        let (push, bind) = (&self.push, self.server.bind);
+        if !push.token_file.is_empty() {
+            problems.check_file("push.tokenFile", &push.token_file);
+        } else if push.enabled && !bind.ip().is_loopback() {
+            let what = format!(
+                "is empty, and server.bind is {bind}: anybody could report; set it, or bind to \
+                 loopback"
+            );
+            problems.add("push.tokenFile", what);
+        }
+        let pushed = self
+            .checks
+            .components
+            .iter()
+            .any(|component| component.push.is_some());
+        if pushed && !push.enabled {
+            problems.add(
+                "push.enabled",
+                "is false, but a component waits for pushed results",
+            );
         }
     }
 
@@ -164,12 +188,15 @@ impl AgentConfig {
 
 impl ComponentConfig {
     fn validate(&self, key: &str, checks: &ChecksConfig, problems: &mut Problems) {
-        let kinds = usize::from(self.http.is_some()) + usize::from(self.prometheus.is_some());
-        if kinds != 1 {
-            problems.add(
-                key,
-                format!("has {kinds} kinds; give exactly one of: http, prometheus"),
-            );
+        match self.make(key) {
+            Ok(Made::Check(_)) => {}
+            Ok(Made::Pushed(push)) => {
+                let name = self.name.parse().map(ComponentSpec::new);
+                if let Some(Err(error)) = name.ok().map(|spec| push.spec(spec)) {
+                    problems.add(format!("{key}.push.ttl"), error.to_string());
+                }
+            }
+            Err(problem) => problems.0.push(problem),
         }
         let (interval, timeout) = self.pace(checks);
         if interval.is_zero() {
@@ -185,56 +212,6 @@ impl ComponentConfig {
             if threshold == Some(0) {
                 problems.add(format!("{key}.{name}"), "is 0, at least 1 is allowed");
             }
-        }
-        if let Some(http) = &self.http {
-            let files = [("tokenFile", &http.token_file), ("caFile", &http.ca_file)];
-            validate_target(&format!("{key}.http"), &http.url, files, problems);
-            http.latency_seconds
-                .validate(&format!("{key}.http.latencySeconds"), problems);
-        }
-        if let Some(scrape) = &self.prometheus {
-            let key = format!("{key}.prometheus");
-            let files = [
-                ("tokenFile", &scrape.token_file),
-                ("caFile", &scrape.ca_file),
-            ];
-            validate_target(&key, &scrape.url, files, problems);
-            scrape
-                .queue_depth
-                .validate(&format!("{key}.queueDepth"), problems);
-            scrape
-                .error_rate
-                .validate(&format!("{key}.errorRate"), problems);
-            scrape
-                .latency_seconds
-                .validate(&format!("{key}.latencySeconds"), problems);
-        }
-    }
-}
-
-/// A URL and the files that go with it. The URL may hold a secret, so it is not shown.
-fn validate_target(
-    key: &str,
-    url: &str,
-    files: [(&str, &Option<String>); 2],
-    problems: &mut Problems,
-) {
-    if let Err(error) = HttpTarget::new(url) {
-        problems.add(format!("{key}.url"), error.to_string());
-    }
-    for (name, path) in files {
-        if let Some(path) = path {
-            problems.check_file(&format!("{key}.{name}"), path);
-        }
-    }
-}
-
-// === impl PairedConfig ===
-
-impl PairedConfig {
-    fn validate(self, key: &str, problems: &mut Problems) {
-        if Paired::from(self).is_inverted() {
-            problems.add(key, "degraded is above unhealthy, it must not be");
         }
     }
 }

@@ -35,6 +35,32 @@ heartbeat: { websocket: { url: 'ws://127.0.0.1:1/tunnel', tokenFile: /nowhere/to
     assert!(line.contains("/nowhere/token"), "{line}");
 }
 
+#[cfg(feature = "transport-lease")]
+#[tokio::test]
+async fn a_workspace_that_the_kubeconfig_contradicts_exits_2() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let kubeconfig = folder.path().join("kubeconfig");
+    let text = "
+apiVersion: v1
+kind: Config
+clusters: [{ name: it, cluster: { server: 'http://127.0.0.1:1/clusters/root' } }]
+users: [{ name: it, user: { token: none } }]
+contexts: [{ name: it, context: { cluster: it, user: it } }]
+current-context: it
+";
+    std::fs::write(&kubeconfig, text).expect("it can be written");
+    let kubeconfig = kubeconfig.to_str().expect("a path in UTF-8");
+    let environment = [
+        ("KUBECONFIG", kubeconfig),
+        ("SYNCER_HEALTH_SYNC_TARGET_NAME", "edge-1"),
+        ("SYNCER_HEALTH_SYNC_TARGET_WORKSPACE", "root:other"),
+        ("SYNCER_HEALTH_SERVER_BIND", "127.0.0.1:0"),
+    ];
+    let (code, _, err) = run_to_end(&["run"], &environment).await;
+    assert_eq!(code, 2, "{err}");
+    assert!(err.contains("names \"root\""), "{err}");
+}
+
 #[tokio::test]
 async fn an_override_from_the_environment_is_checked_too() {
     let line = refused("{}", &[("SYNCER_HEALTH_HEARTBEAT_INTERVAL", "soon")]).await;

@@ -62,6 +62,24 @@ async fn an_unknown_variable_is_warned_about_and_a_foreign_one_is_not() {
     assert!(!log.contains("SYNCER_HEALTH_HUB_PORT"), "{log}");
 }
 
+#[cfg(feature = "transport-lease")]
+#[tokio::test]
+async fn manifests_name_the_target_of_the_configuration() {
+    let (code, out, err) = run_to_end(&["manifests", "crd"], &[]).await;
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("name: synctargets.workload.kcp.io"), "{out}");
+    let environment = [("SYNCER_HEALTH_SYNC_TARGET_NAME", "edge-1")];
+    let (code, out, err) = run_to_end(&["manifests", "rbac"], &environment).await;
+    assert_eq!(code, 0, "{err}");
+    assert!(
+        out.contains("edge-1-heartbeat") && out.contains("synctargets/status"),
+        "{out}"
+    );
+    let (code, _, err) = run_to_end(&["manifests", "rbac"], &[]).await;
+    assert_eq!(code, 1);
+    assert!(err.contains("syncTarget.name is empty"), "{err}");
+}
+
 #[cfg(feature = "hub")]
 #[tokio::test]
 async fn the_hubs_printed_default_is_accepted_once_it_asks_who_dials_in() {

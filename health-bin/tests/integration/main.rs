@@ -11,6 +11,8 @@ mod commands;
 
 mod probes;
 
+mod kinds;
+
 mod blocked;
 
 mod transports;

@@ -26,6 +26,8 @@ use secrecy::SecretString;
 
 use crate::CheckContext;
 use crate::CheckError;
+use crate::checks::failure::Failure;
+use crate::checks::failure::Stage;
 use crate::reasons;
 
 mod connect;
@@ -37,7 +39,6 @@ mod target;
 mod tls;
 
 use connect::Connector;
-pub(super) use failure::Failure;
 pub(super) use failure::status_failure;
 pub use target::HttpTarget;
 pub use target::InvalidTarget;
@@ -132,7 +133,7 @@ impl Fetcher {
     ) -> Result<Answer, FetchError> {
         let began = Instant::now();
         let request = || self.request(method);
-        let stage = failure::Stage::default();
+        let stage = Stage::default();
         let work = async {
             let mut response = None;
             let kept = lock(&self.kept).take();

@@ -78,7 +78,21 @@ impl SyncStats {
 
 /// What `value` means under `limit`; the message says which of the two limits was reached.
 pub(super) fn over(limit: Paired, value: f64, reason: &str, what: &str) -> Outcome {
-    let status = limit.judge(value);
+    reached(limit, limit.judge(value), value, reason, what)
+}
+
+/// The same where less is worse: at or below a limit.
+pub(super) fn under(limit: Paired, value: f64, reason: &str, what: &str) -> Outcome {
+    let negative = |limit: Option<f64>| limit.map(|limit| -limit);
+    let mirrored = Paired {
+        degraded: negative(limit.degraded),
+        unhealthy: negative(limit.unhealthy),
+    };
+    let status = mirrored.judge(-value);
+    reached(limit, status, value, reason, what)
+}
+
+fn reached(limit: Paired, status: HealthStatus, value: f64, reason: &str, what: &str) -> Outcome {
     let reached = match status {
         HealthStatus::Healthy => return Outcome::healthy(),
         HealthStatus::Degraded => limit.degraded,
@@ -126,6 +140,28 @@ mod tests {
             outcome.metrics.keys().collect::<Vec<_>>(),
             ["errorRate", "queueDepth", "syncRate"]
         );
+    }
+
+    #[test]
+    fn where_less_is_worse_the_limits_are_floors() {
+        let floors = limit(Some(20.0), Some(10.0));
+        for (value, status, message) in [
+            (20.1, HealthStatus::Healthy, ""),
+            (20.0, HealthStatus::Degraded, "20 left, the limit is 20"),
+            (10.5, HealthStatus::Degraded, "10.5 left, the limit is 20"),
+            (10.0, HealthStatus::Unhealthy, "10 left, the limit is 10"),
+            (0.0, HealthStatus::Unhealthy, "0 left, the limit is 10"),
+        ] {
+            let outcome = under(floors, value, "Few", "left");
+            assert_eq!(outcome.status, status, "{value}");
+            assert_eq!(outcome.message, message);
+        }
+        assert_eq!(
+            under(limit(None, None), 0.0, "Few", "left").status,
+            HealthStatus::Healthy
+        );
+        let nan = under(floors, f64::NAN, "Few", "left");
+        assert_eq!(nan.status, HealthStatus::Unknown);
     }
 
     #[test]

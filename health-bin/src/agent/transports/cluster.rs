@@ -3,7 +3,6 @@
 use std::ffi::OsStr;
 use std::sync::Arc;
 
-use anyhow::Context;
 use health_heartbeat::TransportSetup;
 use health_transport_lease::Cluster;
 use health_transport_lease::ClusterConfig;
@@ -14,6 +13,7 @@ use health_transport_lease::SyncTargetTransport;
 use super::LeaseHeld;
 use super::Parts;
 use super::Transports;
+use crate::config::ConfigError;
 
 /// Adds what the configuration asks for: the Lease first, since who holds it writes the status.
 pub(super) async fn add(parts: &Parts<'_>, transports: &mut Transports) -> anyhow::Result<()> {
@@ -68,8 +68,11 @@ async fn connect(parts: &Parts<'_>) -> anyhow::Result<Option<Cluster>> {
         workspace: config.sync_target.workspace.clone(),
     };
     let timeout = config.heartbeat_config()?.timeout();
-    cluster
+    let connected = cluster
         .connect(parts.kubeconfig_variable.map(OsStr::new), timeout)
-        .await
-        .context("cluster")
+        .await;
+    connected.map_err(|error| {
+        let what = format!("{:#}", anyhow::Error::from(error));
+        ConfigError::one("cluster", what).into()
+    })
 }

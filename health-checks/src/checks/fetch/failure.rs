@@ -1,59 +1,11 @@
-//! What went wrong with a request, for machines and for people.
+//! What is wrong with a request or with its answer.
 
-use std::io;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
-
-use health_core::Outcome;
 use http::StatusCode;
 
+use crate::checks::failure::Failure;
 use crate::checks::fetch::Answer;
 use crate::error::chain;
 use crate::reasons;
-
-/// What went wrong with a request.
-#[derive(Debug)]
-pub(in crate::checks) struct Failure {
-    pub(in crate::checks) reason: &'static str,
-    pub(in crate::checks) message: String,
-}
-
-/// How far a request got.
-#[derive(Debug, Default)]
-pub(super) struct Stage(AtomicUsize);
-
-/// What is being waited for in each stage.
-const STAGES: [&str; 5] = [
-    "the name to be resolved",
-    "the connection",
-    "the TLS handshake",
-    "the answer's head",
-    "the answer's body",
-];
-
-// === impl Failure ===
-
-impl Failure {
-    pub(super) fn new(reason: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            reason,
-            message: message.into(),
-        }
-    }
-
-    pub(super) fn connect(error: &io::Error) -> Self {
-        let kind = error.kind();
-        let reason = if kind == io::ErrorKind::ConnectionRefused {
-            reasons::CONNECTION_REFUSED
-        } else if kind == io::ErrorKind::ConnectionReset {
-            reasons::CONNECTION_LOST
-        } else {
-            reasons::UNREACHABLE
-        };
-        Self::new(reason, error.to_string())
-    }
-}
 
 impl From<hyper::Error> for Failure {
     fn from(error: hyper::Error) -> Self {
@@ -63,12 +15,6 @@ impl From<hyper::Error> for Failure {
             reasons::CONNECTION_LOST
         };
         Self::new(reason, chain(&error))
-    }
-}
-
-impl From<Failure> for Outcome {
-    fn from(failure: Failure) -> Self {
-        Self::unhealthy(failure.reason, failure.message)
     }
 }
 
@@ -95,31 +41,5 @@ fn named(status: StatusCode) -> String {
     match status.canonical_reason() {
         Some(name) => format!("{} {name}", status.as_u16()),
         None => status.as_str().to_owned(),
-    }
-}
-
-// === impl Stage ===
-
-impl Stage {
-    pub(super) fn connection(&self) {
-        self.0.store(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn tls(&self) {
-        self.0.store(2, Ordering::Relaxed);
-    }
-
-    pub(super) fn answer(&self) {
-        self.0.store(3, Ordering::Relaxed);
-    }
-
-    pub(super) fn body(&self) {
-        self.0.store(4, Ordering::Relaxed);
-    }
-
-    pub(super) fn timeout(&self, timeout: Duration) -> Failure {
-        let stage = STAGES[self.0.load(Ordering::Relaxed)];
-        let message = format!("no answer within {timeout:?}: still waiting for {stage}");
-        Failure::new(reasons::TIMEOUT, message)
     }
 }

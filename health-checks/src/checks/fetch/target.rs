@@ -10,6 +10,8 @@ use http::Uri;
 use http::uri::PathAndQuery;
 use http::uri::Scheme;
 
+use crate::checks::dial::unbracketed;
+
 /// Where a request goes, and what goes with it.
 ///
 /// Its `Debug` and every message show neither the query nor a header.
@@ -110,10 +112,7 @@ impl HttpTarget {
 
     /// The host without the brackets of an IPv6 address.
     pub(super) fn host(&self) -> &str {
-        let host = self.url.host().unwrap_or_default();
-        host.strip_prefix('[')
-            .and_then(|host| host.strip_suffix(']'))
-            .unwrap_or(host)
+        unbracketed(self.url.host().unwrap_or_default())
     }
 
     pub(super) fn port(&self) -> u16 {

@@ -1,0 +1,114 @@
+//! `PUT /components/NAME`: what other processes report.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::DefaultBodyLimit;
+use axum::extract::Path;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::StatusCode;
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use axum::routing::put;
+use health_checks::PushedResult;
+use health_checks::Reporter;
+use health_core::ComponentName;
+use health_core::HealthStatus;
+use health_core::Outcome;
+use serde::Deserialize;
+
+use crate::bearer::BearerToken;
+
+/// A report with 64 numbers and a message of 1 KiB has room.
+const BODY_MAX: usize = 16 * 1024;
+
+/// Who may report what.
+struct Pushed {
+    components: BTreeMap<ComponentName, Reporter>,
+    token: BearerToken,
+}
+
+/// A report as it travels.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct PushBody {
+    status: HealthStatus,
+    reason: Option<String>,
+    message: Option<String>,
+    #[serde(default)]
+    metrics: BTreeMap<String, f64>,
+}
+
+/// Takes reports for these components.
+pub(super) fn router(components: BTreeMap<ComponentName, Reporter>, token: BearerToken) -> Router {
+    Router::new()
+        .route("/components/{name}", put(report))
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .with_state(Arc::new(Pushed { components, token }))
+}
+
+async fn report(
+    State(pushed): State<Arc<Pushed>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    if !pushed.token.admits(&headers) {
+        let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
+        return (
+            StatusCode::UNAUTHORIZED,
+            challenge,
+            "a bearer token is needed\n",
+        )
+            .into_response();
+    }
+    let Some(reporter) = pushed.components.get(name.as_str()) else {
+        let text = format!("no component named {name:?} waits for pushed results\n");
+        return (StatusCode::NOT_FOUND, text).into_response();
+    };
+    match outcome(&body) {
+        Ok(outcome) => {
+            reporter.report(outcome);
+            StatusCode::NO_CONTENT.into_response()
+        }
+        Err(wrong) => (StatusCode::BAD_REQUEST, format!("{wrong}\n")).into_response(),
+    }
+}
+
+fn outcome(body: &[u8]) -> Result<Outcome, String> {
+    let body: PushBody = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    let mut result = PushedResult::new(body.status);
+    result.reason = body.reason;
+    result.message = body.message;
+    result.metrics = body.metrics;
+    Outcome::try_from(result).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_read_and_rubbish_is_refused() {
+        let full = br#"{"status":"Degraded","reason":"late","message":"m","metrics":{"lag":3}}"#;
+        let read = outcome(full).unwrap();
+        assert_eq!(read.status, HealthStatus::Degraded);
+        assert_eq!(read.reason.as_str(), "Late");
+        assert_eq!(read.metrics["lag"], 3.0);
+        for bad in [
+            &b""[..],
+            b"{}",
+            b"[]",
+            br#"{"status":"Fine"}"#,
+            br#"{"status":"Healthy","more":1}"#,
+            br#"{"status":"Healthy","metrics":{"a b":1}}"#,
+            &[0xff, 0xfe],
+        ] {
+            assert!(outcome(bad).is_err(), "{bad:?}");
+        }
+    }
+}
