@@ -9,6 +9,7 @@ use crate::Board;
 use crate::ComponentHealth;
 use crate::ComponentName;
 use crate::HealthStatus;
+use crate::Pulse;
 use crate::Query;
 use crate::Reason;
 use crate::Scope;
@@ -194,6 +195,19 @@ impl Board {
                     .scoped(Scope::Readiness)
                     .filter(|health| !exclude.contains(&health.name))
                     .all(|health| Probe::Readiness.holds_for(health, rules)))
+    }
+}
+
+// === impl LoopState ===
+
+impl LoopState {
+    /// How the loop that has this pulse is.
+    #[must_use]
+    pub fn of(pulse: &Pulse, now: Instant) -> Self {
+        Self {
+            name: pulse.name(),
+            stalled: pulse.stalled(now),
+        }
     }
 }
 

@@ -13,7 +13,6 @@ use health_core::LoopState;
 use health_core::Probe;
 use health_core::ProbeAnswer;
 use health_core::ProbeRules;
-use health_core::Pulse;
 use health_core::Verdict;
 use health_core::reasons;
 use health_heartbeat::Heartbeater;
@@ -60,13 +59,7 @@ impl AgentState {
     pub(super) fn loops(&self, now: Instant) -> Vec<LoopState> {
         let monitor = self.monitor.pulse();
         let heartbeats = self.heartbeater.iter().flat_map(Heartbeater::pulses);
-        let state = |pulse: &Pulse| LoopState {
-            name: pulse.name(),
-            stalled: pulse.stalled(now),
-        };
-        std::iter::once(&monitor)
-            .chain(heartbeats)
-            .map(|pulse| state(pulse))
-            .collect()
+        let pulses = std::iter::once(&monitor).chain(heartbeats);
+        pulses.map(|pulse| LoopState::of(pulse, now)).collect()
     }
 }
