@@ -5,11 +5,12 @@ use tokio::signal::unix::Signal;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 
-/// SIGTERM and SIGINT, from now on ours.
+/// SIGTERM, SIGINT and SIGHUP, from now on ours.
 #[derive(Debug)]
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
@@ -19,14 +20,21 @@ impl Signals {
         Ok(Self {
             terminate: take(SignalKind::terminate())?,
             interrupt: take(SignalKind::interrupt())?,
+            hangup: take(SignalKind::hangup())?,
         })
     }
 
-    /// Waits for the next one that asks the program to end.
+    /// Waits for the next one that asks the program to end. SIGHUP asks to read the configuration
+    /// again, which is answered and not done yet.
     pub(crate) async fn stop(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => {
+                    tracing::warn!("SIGHUP: the configuration is not read again; restart to do so");
+                }
+            }
         }
     }
 }

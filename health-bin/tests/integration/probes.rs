@@ -163,6 +163,20 @@ async fn a_request_head_that_never_ends_is_closed() {
 }
 
 #[tokio::test]
+async fn sighup_ends_nothing() {
+    let mut agent = Program::start(
+        "run",
+        "server: { bind: '127.0.0.1:0', drainDelay: 0s }",
+        &[],
+    );
+    let address = agent.address("address").await;
+    agent.signal("HUP").await;
+    agent.logged("SIGHUP", secs(5)).await;
+    assert_eq!(get(address, "/livez", &[]).await.unwrap().status, 200);
+    assert_eq!(agent.terminate().await, Some(0));
+}
+
+#[tokio::test]
 async fn a_second_signal_aborts() {
     let config = "server: { bind: '127.0.0.1:0', drainDelay: 60s }";
     let mut agent = Program::start("run", config, &[]);
