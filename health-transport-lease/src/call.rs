@@ -123,6 +123,21 @@ impl ApiError {
         }
     }
 
+    /// Why no further call of a task may be made at `now`, if that is so: its time is up, or it
+    /// made as many as it may.
+    pub(crate) fn used_up(by: Instant, calls: u32, calls_max: u32, now: Instant) -> Option<Self> {
+        if now >= by {
+            return Some(Self::new(
+                ErrorKind::Timeout,
+                "no time was left for another try",
+            ));
+        }
+        (calls >= calls_max).then(|| {
+            let lost = format!("others wrote it in between, again and again ({calls_max} calls)");
+            Self::new(ErrorKind::Conflict, lost)
+        })
+    }
+
     /// Whether the server refused the object for a field that its schema lacks.
     #[must_use]
     pub fn is_unknown_field(&self) -> bool {

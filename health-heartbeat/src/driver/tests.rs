@@ -179,16 +179,7 @@ impl HealthSource for Fine {
 fn spawn(script: Script, prompt: bool) -> (Heartbeater, Beats, watch::Sender<Revision>) {
     let beats = Beats::default();
     let (sender, changes) = watch::channel(Revision::default());
-    let config = HeartbeaterConfig {
-        identity: Identity {
-            slot: "alice".into(),
-            incarnation: "1".into(),
-        },
-        requirement: Requirement::Any,
-        seed: 7,
-        source: Arc::new(Fine),
-        changes,
-    };
+    let config = heartbeater_config(changes);
     let transport = Box::new(Scripted(script, Arc::clone(&beats)));
     let setup = TransportSetup {
         transport,

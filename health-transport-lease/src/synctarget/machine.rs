@@ -212,14 +212,7 @@ impl StatusMachine {
         let Some(task) = &self.task else {
             return;
         };
-        if now >= task.by || task.calls >= CALLS_MAX {
-            let error = if now >= task.by {
-                ApiError::new(ErrorKind::Timeout, "no time was left for another try")
-            } else {
-                let lost =
-                    format!("others wrote it in between, again and again ({CALLS_MAX} calls)");
-                ApiError::new(ErrorKind::Conflict, lost)
-            };
+        if let Some(error) = ApiError::used_up(task.by, task.calls, CALLS_MAX, now) {
             return self.fail("update the status of", error);
         }
         let leaving = task.leaving;
