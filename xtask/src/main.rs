@@ -75,7 +75,9 @@ fn main() -> anyhow::Result<()> {
 
 /// The workspace's folder.
 fn project_root() -> anyhow::Result<PathBuf> {
-    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    // Cargo tells the runner too: a target folder that two clones share keeps the other's path.
+    let here = std::env::var_os("CARGO_MANIFEST_DIR");
+    let here = PathBuf::from(here.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into()));
     here.parent()
         .map(PathBuf::from)
         .context("xtask lives in the workspace")
