@@ -111,7 +111,6 @@ impl Agent {
             pushed,
         } = components::register(&config, &monitor)?;
         let source: Arc<dyn health_core::HealthSource> = Arc::new(monitor.clone());
-        let shutting_down = Arc::new(AtomicBool::new(false));
         let report = report::Source::new(monitor.clone(), sync_engine, process);
         let transports = transports::build(transports::Parts {
             config: &config,
@@ -157,7 +156,7 @@ impl Agent {
             rules,
             lease_held,
             tunnel,
-            shutting_down,
+            shutting_down: AtomicBool::new(false),
             exporter,
         });
         let transitions = tokio::spawn(transitions::log(state.monitor.clone()));

@@ -1,11 +1,12 @@
 //! A bearer token that a server asks for.
 
-use anyhow::Context;
 use axum::http::HeaderMap;
 use axum::http::header;
 use secrecy::ExposeSecret;
 use secrecy::SecretString;
 use subtle::ConstantTimeEq;
+
+use crate::config::ConfigError;
 
 /// The token that is asked for; none where everybody may.
 #[derive(Debug)]
@@ -13,15 +14,16 @@ pub(crate) struct BearerToken(Option<SecretString>);
 
 impl BearerToken {
     /// Reads the file that `key` names; an empty path means that nobody is asked.
-    pub(crate) fn read(key: &str, path: &str) -> anyhow::Result<Self> {
+    pub(crate) fn read(key: &str, path: &str) -> Result<Self, ConfigError> {
         if path.is_empty() {
             return Ok(Self(None));
         }
         let text = std::fs::read_to_string(path)
-            .with_context(|| format!("{key}: cannot read {path:?}"))?;
-        let token = text.trim();
-        anyhow::ensure!(!token.is_empty(), "{key}: {path:?} is empty");
-        Ok(Self(Some(token.into())))
+            .map_err(|error| ConfigError::one(key, format!("cannot read {path:?}: {error}")))?;
+        match text.trim() {
+            "" => Err(ConfigError::one(key, format!("the file {path:?} is empty"))),
+            token => Ok(Self(Some(token.into()))),
+        }
     }
 
     /// Whether a request with these headers may pass.

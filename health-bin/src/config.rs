@@ -60,6 +60,12 @@ impl ConfigError {
             what: what.into(),
         }])
     }
+
+    /// That something which `key` names cannot be used, with the whole chain of causes.
+    #[cfg(any(feature = "transport-ws", feature = "transport-lease"))]
+    pub(crate) fn caused(key: &str, error: impl Into<anyhow::Error>) -> Self {
+        Self::one(key, format!("{:#}", error.into()))
+    }
 }
 
 impl fmt::Display for ConfigError {

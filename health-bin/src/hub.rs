@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::bearer::BearerToken;
+use crate::config::ConfigError;
 use crate::config::HubConfig;
 use crate::http;
 use crate::process;
@@ -96,7 +97,8 @@ impl Hub {
         exporter: Exporter,
         process: watch::Receiver<ProcessSample>,
     ) -> anyhow::Result<Self> {
-        let auth = TunnelAuth::read(&config.auth.token_file)?;
+        let auth = TunnelAuth::read(&config.auth.token_file)
+            .map_err(|error| ConfigError::caused("auth.tokenFile", error))?;
         let ops_token = BearerToken::read("ops.tokenFile", &config.ops.token_file)?;
         let (server, server_address) = listen("server.bind", config.server.bind).await?;
         let (ops, ops_address) = listen("ops.bind", config.ops.bind).await?;

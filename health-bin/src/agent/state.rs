@@ -1,6 +1,5 @@
 //! What the agent's HTTP answers are made from: all of it is in memory.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -31,7 +30,7 @@ pub(super) struct AgentState {
     pub(super) rules: ProbeRules,
     pub(super) lease_held: Option<LeaseHeld>,
     pub(super) tunnel: Option<watch::Receiver<ConnectionState>>,
-    pub(super) shutting_down: Arc<AtomicBool>,
+    pub(super) shutting_down: AtomicBool,
     pub(super) exporter: Exporter,
 }
 

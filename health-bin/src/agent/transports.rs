@@ -47,8 +47,11 @@ pub(super) struct LeaseHeld(pub(super) Arc<dyn Fn(Instant) -> bool + Send + Sync
 
 /// Makes every transport that the configuration asks for.
 #[cfg_attr(
-    not(feature = "transport-lease"),
-    expect(clippy::unused_async, reason = "only a cluster has to be waited for")
+    not(any(feature = "transport-ws", feature = "transport-lease")),
+    expect(
+        clippy::unused_async,
+        reason = "without a transport nothing is waited for"
+    )
 )]
 #[cfg_attr(
     not(any(feature = "transport-ws", feature = "transport-lease")),
@@ -61,7 +64,7 @@ pub(super) struct LeaseHeld(pub(super) Arc<dyn Fn(Instant) -> bool + Send + Sync
 pub(super) async fn build(parts: Parts<'_>) -> anyhow::Result<Transports> {
     let mut transports = Transports::default();
     #[cfg(feature = "transport-ws")]
-    tunnel::add(&parts, &mut transports)?;
+    tunnel::add(&parts, &mut transports).await?;
     #[cfg(feature = "transport-lease")]
     cluster::add(&parts, &mut transports).await?;
     Ok(transports)

@@ -44,8 +44,8 @@ impl TunnelAuth {
             return Ok(Self::Anonymous);
         }
         let text = std::fs::read_to_string(Path::new(path))
-            .with_context(|| format!("auth.tokenFile: cannot read {path:?}"))?;
-        Self::parse(&text).with_context(|| format!("auth.tokenFile: {path:?}"))
+            .with_context(|| format!("cannot read {path:?}"))?;
+        Self::parse(&text).with_context(|| format!("{path:?}"))
     }
 
     /// The file's errors never show a token.

@@ -35,6 +35,54 @@ heartbeat: { websocket: { url: 'ws://127.0.0.1:1/tunnel', tokenFile: /nowhere/to
     assert!(line.contains("/nowhere/token"), "{line}");
 }
 
+/// Found at the start, not at every dial.
+#[cfg(feature = "transport-ws")]
+#[tokio::test]
+async fn a_file_of_the_tunnel_that_holds_rubbish_exits_2() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let rubbish = folder.path().join("rubbish");
+    std::fs::write(&rubbish, "no certificate, no token\nat all\n").expect("it can be written");
+    let rubbish = rubbish.to_str().expect("a path in UTF-8");
+    let environment = [
+        ("SYNCER_HEALTH_SYNC_TARGET_NAME", "edge-1"),
+        ("SYNCER_HEALTH_SERVER_BIND", "127.0.0.1:0"),
+        (
+            "SYNCER_HEALTH_HEARTBEAT_WEBSOCKET_URL",
+            "wss://127.0.0.1:1/tunnel",
+        ),
+        ("SYNCER_HEALTH_HEARTBEAT_WEBSOCKET_CA_FILE", rubbish),
+    ];
+    let (code, _, err) = run_to_end(&["run"], &environment).await;
+    assert_eq!(code, 2, "{err}");
+    assert_eq!(err.lines().count(), 1, "{err}");
+    assert!(
+        err.contains("heartbeat.websocket") && err.contains(rubbish),
+        "{err}"
+    );
+}
+
+#[cfg(feature = "hub")]
+#[tokio::test]
+async fn a_token_file_of_the_hub_that_holds_rubbish_exits_2_and_is_not_shown() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let rubbish = folder.path().join("tokens");
+    std::fs::write(&rubbish, "s3cr3t").expect("it can be written");
+    let environment = [
+        ("SYNCER_HEALTH_HUB_SERVER_BIND", "127.0.0.1:0"),
+        ("SYNCER_HEALTH_HUB_OPS_BIND", "127.0.0.1:0"),
+        (
+            "SYNCER_HEALTH_HUB_AUTH_TOKEN_FILE",
+            rubbish.to_str().expect("a path in UTF-8"),
+        ),
+    ];
+    let (code, _, err) = run_to_end(&["hub"], &environment).await;
+    assert_eq!(code, 2, "{err}");
+    assert!(
+        err.contains("auth.tokenFile") && !err.contains("s3cr3t"),
+        "{err}"
+    );
+}
+
 #[cfg(feature = "transport-lease")]
 #[tokio::test]
 async fn a_workspace_that_the_kubeconfig_contradicts_exits_2() {

@@ -71,8 +71,5 @@ async fn connect(parts: &Parts<'_>) -> anyhow::Result<Option<Cluster>> {
     let connected = cluster
         .connect(parts.kubeconfig_variable.map(OsStr::new), timeout)
         .await;
-    connected.map_err(|error| {
-        let what = format!("{:#}", anyhow::Error::from(error));
-        ConfigError::one("cluster", what).into()
-    })
+    Ok(connected.map_err(|error| ConfigError::caused("cluster", error))?)
 }

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Context;
 use health_heartbeat::TransportSetup;
+use health_transport_ws::InvalidUrl;
 use health_transport_ws::ReportSource;
 use health_transport_ws::Tunnel;
 use health_transport_ws::TunnelConfig;
@@ -12,15 +12,19 @@ use health_transport_ws::WebsocketTransport;
 
 use super::Parts;
 use super::Transports;
+use crate::config::ConfigError;
 
 /// Adds the tunnel, if there is a hub to dial; it begins to dial at once.
-pub(super) fn add(parts: &Parts<'_>, transports: &mut Transports) -> anyhow::Result<()> {
+pub(super) async fn add(parts: &Parts<'_>, transports: &mut Transports) -> anyhow::Result<()> {
     let config = parts.config;
     let websocket = &config.heartbeat.websocket;
     if websocket.url.is_empty() {
         return Ok(());
     }
-    let url = websocket.url.parse().context("heartbeat.websocket.url")?;
+    let url = websocket
+        .url
+        .parse()
+        .map_err(|error: InvalidUrl| ConfigError::caused("heartbeat.websocket.url", error))?;
     let file = |path: &str| (!path.is_empty()).then(|| PathBuf::from(path));
     let heartbeat = config.heartbeat_config()?;
     let tunnel = TunnelConfig {
@@ -32,6 +36,8 @@ pub(super) fn add(parts: &Parts<'_>, transports: &mut Transports) -> anyhow::Res
         seed: parts.seed,
         ..TunnelConfig::new(url, config.sync_target.name.as_str())
     };
+    let checked = tunnel.check().await;
+    checked.map_err(|error| ConfigError::caused("heartbeat.websocket", error))?;
     let report = parts.report.clone();
     let source = ReportSource {
         changes: parts.changes.clone(),
