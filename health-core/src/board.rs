@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
+use rustc_hash::FxHashMap;
+
 use crate::AggregationPolicy;
 use crate::ComponentHealth;
 use crate::ComponentName;
@@ -14,12 +16,15 @@ use crate::ComponentSpec;
 use crate::DECIDING_MAX;
 use crate::Deciding;
 use crate::HealthStatus;
+use crate::History;
 use crate::Hysteresis;
 use crate::Outcome;
 use crate::Query;
 use crate::Reason;
+use crate::Rule;
 use crate::Scope;
 use crate::Tally;
+use crate::Transition;
 use crate::Verdict;
 use crate::WorstOf;
 use crate::reasons;
@@ -37,14 +42,16 @@ use crate::reasons;
 pub struct Board {
     policy: Box<dyn AggregationPolicy>,
     names: BTreeMap<ComponentName, ComponentId>,
-    entries: BTreeMap<ComponentId, Entry>,
+    entries: FxHashMap<ComponentId, Entry>,
     next_id: u64,
-    expiries: BTreeSet<(Instant, ComponentId)>,
+    /// When to look whether a good result is too old, one for each component that has one.
+    alarms: BTreeSet<(Instant, ComponentId)>,
     scopes: [ScopeCounts; 4],
     awaited: usize,
     started: bool,
     revision: Revision,
     last_result: Instant,
+    history: History,
 }
 
 /// A registered component's number. It is never given twice, so a late result of a removed
@@ -79,9 +86,19 @@ struct Entry {
     health: Arc<ComponentHealth>,
     hysteresis: Hysteresis,
     stale_after: Duration,
+    /// When what is shown becomes too old.
     expiry: Option<Instant>,
+    /// Its entry in [`Board::alarms`], at `expiry` or before: most results only make the expiry
+    /// later, and leave it where it is.
+    alarm: Option<Instant>,
     /// The last result of each status, for the reason to show once hysteresis lets it through.
     last_of: [Option<(Reason, String)>; 4],
+}
+
+/// What a component was before it changed.
+struct Before {
+    status: HealthStatus,
+    reason: Reason,
 }
 
 #[derive(Default)]
@@ -106,14 +123,15 @@ impl Board {
         Self {
             policy,
             names: BTreeMap::new(),
-            entries: BTreeMap::new(),
+            entries: FxHashMap::default(),
             next_id: 0,
-            expiries: BTreeSet::new(),
+            alarms: BTreeSet::new(),
             scopes: Default::default(),
             awaited: 0,
             started: false,
             revision: Revision::default(),
             last_result: now,
+            history: History::new(),
         }
     }
 
@@ -146,7 +164,7 @@ impl Board {
             scopes: spec.scopes,
             metrics: BTreeMap::new(),
         });
-        self.count(id, &health);
+        self.count(id, &health, health.status);
         if spec.scopes.contains(Scope::Startup) {
             self.awaited += 1;
         }
@@ -155,6 +173,7 @@ impl Board {
             hysteresis: Hysteresis::new(spec.thresholds.failure, spec.thresholds.success),
             stale_after: spec.stale_after,
             expiry: None,
+            alarm: None,
             last_of: Default::default(),
         };
         self.names.insert(spec.name, id);
@@ -168,10 +187,10 @@ impl Board {
         let Some(entry) = self.entries.remove(&id) else {
             return false;
         };
-        self.uncount(id, &entry.health);
+        self.uncount(id, &entry.health, entry.health.status);
         self.names.remove(&entry.health.name);
-        if let Some(expiry) = entry.expiry {
-            self.expiries.remove(&(expiry, id));
+        if let Some(alarm) = entry.alarm {
+            self.alarms.remove(&(alarm, id));
         }
         if entry.health.last_check.is_none() && entry.health.scopes.contains(Scope::Startup) {
             self.awaited -= 1;
@@ -198,45 +217,40 @@ impl Board {
             self.awaited -= 1;
             self.started |= self.awaited == 0;
         }
-        let before = Arc::clone(&entry.health);
-        let after = Arc::new(entry.take(outcome, duration, now));
-        if let Some(expiry) = entry.expiry.take() {
-            self.expiries.remove(&(expiry, id));
-        }
-        if expires(after.status) {
-            let expiry = now + entry.stale_after;
-            entry.expiry = Some(expiry);
-            self.expiries.insert((expiry, id));
-        }
-        entry.health = Arc::clone(&after);
-        self.replace(id, &before, &after);
+        let before = entry.take(outcome, duration, now);
+        entry.expiry = expires(entry.health.status).then(|| now + entry.stale_after);
+        entry.set_alarm(id, &mut self.alarms);
+        self.changed(id, before);
         true
     }
 
     /// Turns every good result that is older than its allowance into Unknown, `Stale`.
     pub fn advance(&mut self, now: Instant) {
-        while let Some(&(expiry, id)) = self.expiries.first() {
-            if expiry > now {
+        while let Some(&(alarm, id)) = self.alarms.first() {
+            if alarm > now {
                 break;
             }
-            self.expiries.pop_first();
+            self.alarms.pop_first();
             let Some(entry) = self.entries.get_mut(&id) else {
                 continue;
             };
-            let before = Arc::clone(&entry.health);
-            let after = Arc::new(entry.expire());
-            entry.health = Arc::clone(&after);
-            self.replace(id, &before, &after);
+            entry.alarm = None;
+            match entry.expiry {
+                Some(expiry) if expiry <= now => {
+                    let before = entry.expire(expiry);
+                    self.changed(id, before);
+                }
+                Some(_) | None => entry.set_alarm(id, &mut self.alarms),
+            }
         }
     }
 
     /// The process itself was stopped or suspended for `pause`: every result is believed for that
     /// much longer, so that the checks can run again first.
     pub fn paused(&mut self, pause: Duration) {
-        for (expiry, id) in std::mem::take(&mut self.expiries) {
-            if let Some(entry) = self.entries.get_mut(&id) {
-                entry.expiry = Some(expiry + pause);
-                self.expiries.insert((expiry + pause, id));
+        for id in self.names.values() {
+            if let Some(entry) = self.entries.get_mut(id) {
+                entry.expiry = entry.expiry.map(|expiry| expiry + pause);
             }
         }
     }
@@ -265,20 +279,29 @@ impl Board {
             }
         }
         if tally.total() == 0 {
-            return Verdict::by_rule(HealthStatus::Unknown, reasons::NO_COMPONENTS);
+            return Verdict::by_rule(Rule::NoComponents);
         }
+        let rule = Rule::Policy(self.policy.name());
         let status = self.policy.verdict(&tally);
         if status == HealthStatus::Healthy {
-            return Verdict::by_rule(status, reasons::HEALTHY);
+            return Verdict {
+                status,
+                ..Verdict::by_rule(rule)
+            };
         }
-        let deciding: Vec<_> = scope.members[status.severity()]
+        // A policy may give a status that no component has: then those decided that are worst.
+        let of = match tally.count(status) {
+            0 => tally.worst().unwrap_or(status),
+            _ => status,
+        };
+        let deciding: Vec<_> = scope.members[of.severity()]
             .iter()
             .filter(|id| !excluded.contains(id))
             .take(DECIDING_MAX)
             .filter_map(|id| self.entries.get(id))
             .map(|entry| Deciding {
                 component: entry.health.name.clone(),
-                status,
+                status: of,
                 reason: entry.health.reason.clone(),
                 message: entry.health.message.clone(),
             })
@@ -288,9 +311,10 @@ impl Board {
             .map_or(reasons::UNSPECIFIED, |first| first.reason.clone());
         Verdict {
             status,
+            rule,
             reason,
             deciding,
-            deciding_total: tally.count(status),
+            deciding_total: tally.count(of),
         }
     }
 
@@ -339,16 +363,22 @@ impl Board {
         self.entries.is_empty()
     }
 
-    /// When the next good result becomes too old.
+    /// When to [`advance`](Self::advance) next: no good result becomes too old before.
     #[must_use]
     pub fn next_expiry(&self) -> Option<Instant> {
-        self.expiries.first().map(|(expiry, _)| *expiry)
+        self.alarms.first().map(|(alarm, _)| *alarm)
     }
 
     /// The current revision.
     #[must_use]
     pub const fn revision(&self) -> Revision {
         self.revision
+    }
+
+    /// What changed lately, as of the last call that took `now`.
+    #[must_use]
+    pub const fn history(&self) -> &History {
+        &self.history
     }
 
     /// When the newest result came; before the first, when the board was made.
@@ -363,18 +393,35 @@ impl Board {
         self.started || self.awaited == 0
     }
 
-    fn replace(&mut self, id: ComponentId, before: &ComponentHealth, after: &ComponentHealth) {
-        if before.status != after.status {
-            self.uncount(id, before);
-            self.count(id, after);
+    /// Keeps counts, history and revision in step with a component that may have changed.
+    fn changed(&mut self, id: ComponentId, before: Before) {
+        let Some(entry) = self.entries.get(&id) else {
+            return;
+        };
+        if before.status == entry.health.status && before.reason == entry.health.reason {
+            return;
         }
-        if before.status != after.status || before.reason != after.reason {
-            self.revision.0 += 1;
+        self.revision.0 += 1;
+        let health = Arc::clone(&entry.health);
+        if before.status == health.status {
+            return;
         }
+        self.uncount(id, &health, before.status);
+        self.count(id, &health, health.status);
+        self.history.push(|number| Transition {
+            number,
+            component: health.name.clone(),
+            from: before.status,
+            from_reason: before.reason,
+            to: health.status,
+            reason: health.reason.clone(),
+            message: health.message.clone(),
+            at: health.last_transition,
+        });
     }
 
-    fn count(&mut self, id: ComponentId, health: &ComponentHealth) {
-        let Some(status) = health.counted() else {
+    fn count(&mut self, id: ComponentId, health: &ComponentHealth, status: HealthStatus) {
+        let Some(status) = health.criticality.count(status) else {
             return;
         };
         for scope in health.scopes.iter() {
@@ -384,8 +431,8 @@ impl Board {
         }
     }
 
-    fn uncount(&mut self, id: ComponentId, health: &ComponentHealth) {
-        let Some(status) = health.counted() else {
+    fn uncount(&mut self, id: ComponentId, health: &ComponentHealth, status: HealthStatus) {
+        let Some(status) = health.criticality.count(status) else {
             return;
         };
         for scope in health.scopes.iter() {
@@ -408,63 +455,73 @@ impl fmt::Debug for Board {
 // === impl Entry ===
 
 impl Entry {
-    fn take(&mut self, outcome: Outcome, duration: Duration, now: Instant) -> ComponentHealth {
+    fn take(&mut self, outcome: Outcome, duration: Duration, now: Instant) -> Before {
         let Outcome {
             status: result,
             reason,
             message,
             metrics,
         } = outcome;
-        let old = &self.health;
-        let error = (result != HealthStatus::Healthy).then(|| match message.as_str() {
+        // Whoever holds a report keeps what was; without such a one nothing is copied.
+        let health = Arc::make_mut(&mut self.health);
+        health.error = (result != HealthStatus::Healthy).then(|| match message.as_str() {
             "" => reason.to_string(),
             message => format!("{reason}: {message}"),
         });
-        let consecutive_failures = match result {
+        health.consecutive_failures = match result {
             HealthStatus::Healthy => 0,
-            HealthStatus::Unknown => old.consecutive_failures,
+            HealthStatus::Unknown => health.consecutive_failures,
             HealthStatus::Degraded | HealthStatus::Unhealthy => {
-                old.consecutive_failures.saturating_add(1)
+                health.consecutive_failures.saturating_add(1)
             }
         };
+        health.last_check = Some(now);
+        health.duration = duration;
+        health.metrics = metrics;
         self.last_of[result.severity()] = Some((reason, message));
         let status = self.hysteresis.apply(result);
-        let (reason, message) = match &self.last_of[status.severity()] {
-            Some(why) => why.clone(),
-            None => (old.reason.clone(), old.message.clone()),
-        };
-        ComponentHealth {
-            name: old.name.clone(),
-            status,
-            reason,
-            message,
-            error,
-            last_check: Some(now),
-            last_transition: if status == old.status {
-                old.last_transition
-            } else {
-                now
-            },
-            duration,
-            consecutive_failures,
-            criticality: old.criticality,
-            scopes: old.scopes,
-            metrics,
-        }
+        let why = self.last_of[status.severity()].clone();
+        let why = why.unwrap_or_else(|| (health.reason.clone(), health.message.clone()));
+        show(health, status, why, now)
     }
 
-    fn expire(&mut self) -> ComponentHealth {
-        let expiry = self.expiry.take();
+    fn expire(&mut self, expiry: Instant) -> Before {
+        self.expiry = None;
         let status = self.hysteresis.apply(HealthStatus::Unknown);
         let message = format!("no result for more than {:?}", self.stale_after);
-        self.last_of[HealthStatus::Unknown.severity()] = Some((reasons::STALE, message.clone()));
-        ComponentHealth {
-            status,
-            reason: reasons::STALE,
-            message,
-            last_transition: expiry.unwrap_or(self.health.last_transition),
-            ..ComponentHealth::clone(&self.health)
-        }
+        let why = (reasons::STALE, message);
+        self.last_of[HealthStatus::Unknown.severity()] = Some(why.clone());
+        show(Arc::make_mut(&mut self.health), status, why, expiry)
+    }
+
+    fn set_alarm(&mut self, id: ComponentId, alarms: &mut BTreeSet<(Instant, ComponentId)>) {
+        let Some(expiry) = self.expiry else {
+            return;
+        };
+        match self.alarm {
+            Some(alarm) if alarm <= expiry => return,
+            Some(alarm) => alarms.remove(&(alarm, id)),
+            None => false,
+        };
+        alarms.insert((expiry, id));
+        self.alarm = Some(expiry);
+    }
+}
+
+/// Shows a status since `at`, and gives what was shown before.
+fn show(
+    health: &mut ComponentHealth,
+    status: HealthStatus,
+    (reason, message): (Reason, String),
+    at: Instant,
+) -> Before {
+    if status != health.status {
+        health.last_transition = at;
+    }
+    health.message = message;
+    Before {
+        status: std::mem::replace(&mut health.status, status),
+        reason: std::mem::replace(&mut health.reason, reason),
     }
 }
 
@@ -476,6 +533,9 @@ const fn expires(status: HealthStatus) -> bool {
         HealthStatus::Unhealthy | HealthStatus::Unknown => false,
     }
 }
+
+#[cfg(test)]
+mod properties;
 
 #[cfg(test)]
 mod tests;

@@ -103,7 +103,7 @@ impl Hysteresis {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::HealthStatus::{Degraded, Healthy, Unhealthy, Unknown};
     use super::*;
 
@@ -171,5 +171,66 @@ mod tests {
             &[Healthy, Healthy, Unknown, Unhealthy, Healthy],
             &[Unknown, Healthy, Unknown, Unknown, Healthy],
         );
+    }
+
+    /// Every sequence up to length 6 with every pair of thresholds up to 3, against the oracle.
+    #[test]
+    fn every_short_sequence_is_shown_as_the_oracle_says() {
+        let mut sequences = vec![Vec::new()];
+        for _ in 0..6 {
+            let longer =
+                |prefix: &Vec<_>| HealthStatus::ALL.map(|it| [&prefix[..], &[it]].concat());
+            sequences = sequences.iter().flat_map(longer).collect();
+            for results in &sequences {
+                for (failure, success) in (1..=3).flat_map(|it| [(it, 1), (it, 2), (it, 3)]) {
+                    let mut hysteresis = Hysteresis::new(failure, success);
+                    let shown = results.iter().map(|it| hysteresis.apply(*it)).last();
+                    let oracle = oracle(failure, success, results);
+                    assert_eq!(shown, Some(oracle), "{failure} {success} {results:?}");
+                }
+            }
+        }
+    }
+
+    /// The rule read off the whole list of results, without a memory in between: a result ends a
+    /// stretch if enough of those before it, Unknowns aside, lie on its side of what was known.
+    pub(crate) fn oracle(failure: u32, success: u32, results: &[HealthStatus]) -> HealthStatus {
+        let worse = |result: HealthStatus, known: Option<HealthStatus>| match known {
+            Some(known) => result.is_worse_than(known),
+            None => result != Healthy,
+        };
+        let (mut known, mut begin, mut known_at) = (None, 0, None);
+        for (at, &result) in results.iter().enumerate() {
+            if result == Unknown {
+                continue;
+            }
+            if known == Some(result) {
+                (begin, known_at) = (at + 1, Some(at));
+                continue;
+            }
+            let side = worse(result, known);
+            let stretch: Vec<_> = results[begin..=at]
+                .iter()
+                .rev()
+                .copied()
+                .filter(|it| *it != Unknown)
+                .take_while(|it| worse(*it, known) == side)
+                .collect();
+            let (enough, nearest) = if side {
+                let mildest = stretch.iter().min_by_key(|it| it.severity());
+                (failure, mildest)
+            } else {
+                let worst = stretch.iter().max_by_key(|it| it.severity());
+                (success, worst)
+            };
+            if stretch.len() >= enough as usize {
+                (known, begin, known_at) = (nearest.copied(), at + 1, Some(at));
+            }
+        }
+        let is_doubted = results.iter().rposition(|it| *it == Unknown) > known_at;
+        match known {
+            Some(known) if !is_doubted => known,
+            _ => Unknown,
+        }
     }
 }

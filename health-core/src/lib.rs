@@ -1,5 +1,5 @@
 //! The vocabulary and the policies of health: statuses, components, the [`Board`] that holds them,
-//! aggregation, hysteresis, freshness, probe rules and sliding windows.
+//! aggregation, hysteresis, freshness, probe rules, sliding windows and trends.
 //!
 //! This crate deliberately does no I/O, reads no clock and knows no transport: time is an argument
 //! (`now`), so the same inputs always give the same answers.
@@ -42,6 +42,8 @@ mod outcome;
 
 mod component;
 
+mod history;
+
 mod hysteresis;
 
 mod aggregation;
@@ -62,6 +64,8 @@ mod pulse;
 
 mod window;
 
+mod trend;
+
 pub mod reasons;
 
 pub use aggregation::{AggregationPolicy, Tally, WorstOf};
@@ -69,6 +73,7 @@ pub use board::{Board, ComponentId, HealthReport, NameTaken, Revision};
 pub use carried::{Carried, HealthSource};
 pub use component::{ComponentHealth, ComponentSpec, Criticality, Scope, ScopeSet, Thresholds};
 pub use connection::ConnectionState;
+pub use history::{History, Transition};
 pub use hysteresis::Hysteresis;
 pub use name::{ComponentName, InvalidName, Reason};
 pub use outcome::{Outcome, Paired};
@@ -76,5 +81,6 @@ pub use pause::PauseDetector;
 pub use probe::{LoopState, Probe, ProbeAnswer, ProbeLine, ProbeRules};
 pub use pulse::Pulse;
 pub use status::{HealthStatus, UnknownStatus};
-pub use verdict::{DECIDING_MAX, Deciding, Query, Verdict};
+pub use trend::{InvalidTrend, Trend, TrendConfig, TrendLimits, TrendReading, Trends};
+pub use verdict::{DECIDING_MAX, Deciding, Query, Rule, Verdict};
 pub use window::RateWindow;

@@ -20,3 +20,10 @@ pub const PANICKED: Reason = Reason::literal("Panicked");
 pub const MONITOR_STALLED: Reason = Reason::literal("MonitorStalled");
 /// The process is on its way out.
 pub const SHUTTING_DOWN: Reason = Reason::literal("ShuttingDown");
+
+/// A number lies far from its own moving mean.
+pub const ANOMALOUS: Reason = Reason::literal("Anomalous");
+/// A number rises fast.
+pub const RISING_FAST: Reason = Reason::literal("RisingFast");
+/// A number has only grown for long.
+pub const ONLY_GROWING: Reason = Reason::literal("OnlyGrowing");

@@ -6,6 +6,7 @@ use crate::ComponentName;
 use crate::HealthStatus;
 use crate::Reason;
 use crate::Scope;
+use crate::reasons;
 
 /// At most this many deciding components are named: a verdict travels in every heartbeat.
 pub const DECIDING_MAX: usize = 8;
@@ -19,18 +20,34 @@ pub struct Query<'a> {
     pub exclude: &'a [ComponentName],
 }
 
-/// The status of a set of components, and who decided it.
+/// The status of a set of components, who decided it, and by which rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
     /// The status.
     pub status: HealthStatus,
-    /// The reason of the first deciding component, or the rule that applied.
+    /// The rule that made it of the components.
+    pub rule: Rule,
+    /// The reason of the first deciding component; without one, the rule's own.
     pub reason: Reason,
     /// The components that decided it, at most [`DECIDING_MAX`] of them, in the order of their
     /// registration. Empty where all are Healthy, and where there are none.
     pub deciding: Vec<Deciding>,
     /// How many components decided it, named or not.
     pub deciding_total: usize,
+}
+
+/// What makes a verdict of many components.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Rule {
+    /// No component is counted: Unknown.
+    NoComponents,
+    /// The policy of that name judged those that are counted.
+    Policy(&'static str),
+    /// Nobody keeps the results up, so they are not believed: Unknown.
+    MonitorStalled,
+    /// The process is on its way out, whatever its components say: Unhealthy.
+    ShuttingDown,
 }
 
 /// A component that decided a verdict.
@@ -62,11 +79,18 @@ impl Query<'static> {
 // === impl Verdict ===
 
 impl Verdict {
-    /// A verdict that follows from a rule and not from a component.
+    /// The verdict of a rule alone, which no component decided.
     #[must_use]
-    pub const fn by_rule(status: HealthStatus, reason: Reason) -> Self {
+    pub fn by_rule(rule: Rule) -> Self {
+        let (status, reason) = match rule {
+            Rule::NoComponents => (HealthStatus::Unknown, reasons::NO_COMPONENTS),
+            Rule::Policy(_) => (HealthStatus::Healthy, reasons::HEALTHY),
+            Rule::MonitorStalled => (HealthStatus::Unknown, reasons::MONITOR_STALLED),
+            Rule::ShuttingDown => (HealthStatus::Unhealthy, reasons::SHUTTING_DOWN),
+        };
         Self {
             status,
+            rule,
             reason,
             deciding: Vec::new(),
             deciding_total: 0,
@@ -84,6 +108,21 @@ impl Verdict {
             ));
         }
         line.join("; ")
+    }
+}
+
+// === impl Rule ===
+
+impl Rule {
+    /// Its name in CamelCase, as it stands in reports.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NoComponents => "NoComponents",
+            Self::Policy(name) => name,
+            Self::MonitorStalled => "MonitorStalled",
+            Self::ShuttingDown => "ShuttingDown",
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use health_core::HealthStatus;
 use health_core::Probe;
 use health_core::ProbeAnswer;
 use health_core::Reason;
+use health_core::Rule;
 use health_core::Verdict;
 use health_core::reasons;
 use health_heartbeat::Heartbeat;
@@ -35,7 +36,11 @@ pub fn carried(status: HealthStatus, holds: bool) -> Carried {
         HealthStatus::Unhealthy => Reason::literal("Refused"),
         HealthStatus::Unknown => reasons::PENDING,
     };
-    let mut verdict = Verdict::by_rule(status, reason.clone());
+    let mut verdict = Verdict {
+        status,
+        reason: reason.clone(),
+        ..Verdict::by_rule(Rule::Policy("WorstOf"))
+    };
     if status != HealthStatus::Healthy {
         verdict.deciding.push(Deciding {
             component: "engine".parse().expect("it is a valid name"),

@@ -9,11 +9,10 @@ use std::time::Duration;
 use std::time::Instant;
 
 use health_core::Carried;
-use health_core::HealthStatus;
 use health_core::Probe;
 use health_core::ProbeAnswer;
+use health_core::Rule;
 use health_core::Verdict;
-use health_core::reasons;
 use health_heartbeat::Acknowledgement;
 use health_heartbeat::Heartbeat;
 use health_heartbeat::HeartbeatTransport;
@@ -202,7 +201,7 @@ async fn beat(
     transport: &mut dyn HeartbeatTransport,
     sequence: u64,
 ) -> Result<Acknowledgement, health_heartbeat::BeatError> {
-    let verdict = Verdict::by_rule(HealthStatus::Healthy, reasons::HEALTHY);
+    let verdict = Verdict::by_rule(Rule::Policy("WorstOf"));
     let heartbeat = Heartbeat {
         identity: identity("alice", "1"),
         sequence: Sequence(sequence),

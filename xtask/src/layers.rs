@@ -48,7 +48,7 @@ const BANNED: [(&str, &str); 3] = [
 ];
 
 /// The only dependencies that the core may have.
-const CORE_MAY_USE: [&str; 2] = ["serde", "thiserror"];
+const CORE_MAY_USE: [&str; 3] = ["rustc-hash", "serde", "thiserror"];
 
 /// Checks the edges between crates and what they bring in.
 pub(crate) fn run(sh: &Shell) -> anyhow::Result<()> {

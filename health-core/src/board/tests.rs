@@ -1,7 +1,5 @@
 #![expect(clippy::disallowed_methods, reason = "tests pick an arbitrary epoch")]
 
-use proptest::prelude::*;
-
 use super::*;
 use crate::Criticality;
 use crate::Thresholds;
@@ -201,32 +199,96 @@ fn startup_is_reached_once_and_for_good() {
     assert!(board.0.is_started());
 }
 
-proptest! {
-    /// The incremental counts always agree with a recount from the components themselves.
-    #[test]
-    fn counts_agree_with_a_recount(steps in prop::collection::vec((0u8..5, 0u8..6, 0u64..40), 1..80)) {
-        let mut board = Rig::new();
-        let mut clock = 0;
-        for (component, action, pause) in steps {
-            clock += pause;
-            let name = format!("c{component}");
-            let now = board.at(clock);
-            match (action, board.0.id(&name)) {
-                (0, Some(id)) => { board.0.remove(id); }
-                (_, None) => { board.register(&name); }
-                (action, Some(id)) => {
-                    let status = HealthStatus::ALL[usize::from(action) % 4];
-                    board.0.record(id, Outcome::new(status, reasons::UNSPECIFIED, ""), Duration::ZERO, now);
-                }
-            }
-            let verdict = board.0.verdict(&Query::of(Scope::Readiness), now);
-            let counted: Vec<_> = board.0.components().filter_map(|health| health.counted()).collect();
-            prop_assert_eq!(verdict.status, WorstOf.verdict(&counted.iter().copied().collect()));
-            for health in board.0.components().filter(|health| expires(health.status)) {
-                prop_assert!(health.age(now).unwrap() < Duration::from_secs(65), "stale {:?}", health);
+#[test]
+fn each_change_of_a_status_is_remembered_with_what_it_was() {
+    let mut board = Rig::new();
+    board.register("a");
+    board.record("a", Outcome::healthy(), 1);
+    board.record("a", Outcome::healthy(), 2);
+    board.record("a", Outcome::unhealthy("Refused", "no one there"), 3);
+    board.record("a", Outcome::unhealthy("Timeout", ""), 4);
+    board.record("a", Outcome::degraded("Slow", ""), 5);
+    board.0.advance(board.at(500));
+    let shown: Vec<_> = board
+        .0
+        .history()
+        .iter()
+        .map(|it| {
+            let at = it.at - board.1;
+            (
+                it.number,
+                it.from_reason.as_str(),
+                it.to,
+                it.reason.as_str(),
+                at.as_secs(),
+            )
+        })
+        .collect();
+    let expected = [
+        (0, "Pending", HealthStatus::Healthy, "Healthy", 1),
+        (1, "Healthy", HealthStatus::Unhealthy, "Refused", 3),
+        (2, "Timeout", HealthStatus::Degraded, "Slow", 5),
+        (3, "Slow", HealthStatus::Unknown, "Stale", 70),
+    ];
+    assert_eq!(shown, expected);
+    assert_eq!(board.0.history().since(2).count(), 2);
+    assert_eq!(board.0.history().next_number(), 4);
+}
+
+#[test]
+fn the_history_is_bounded_and_keeps_the_newest() {
+    let mut board = Rig::new();
+    board.register("a");
+    for round in 0..1000 {
+        let outcome = match round % 2 {
+            0 => Outcome::healthy(),
+            _ => Outcome::degraded("Slow", ""),
+        };
+        board.record("a", outcome, round);
+    }
+    let numbers: Vec<_> = board.0.history().iter().map(|it| it.number).collect();
+    assert_eq!(
+        numbers,
+        (1000 - History::MAX as u64..1000).collect::<Vec<_>>()
+    );
+    assert_eq!(board.0.history().since(0).count(), History::MAX);
+    assert_eq!(board.0.history().since(5000).count(), 0);
+}
+
+#[test]
+fn a_verdict_says_by_which_rule() {
+    /// Degraded as long as a majority is well, whatever the others are.
+    struct Majority;
+    impl AggregationPolicy for Majority {
+        fn name(&self) -> &'static str {
+            "Majority"
+        }
+
+        fn verdict(&self, tally: &Tally) -> HealthStatus {
+            match tally.count(HealthStatus::Healthy) * 2 > tally.total() {
+                true => HealthStatus::Degraded,
+                false => HealthStatus::Unhealthy,
             }
         }
     }
+    let epoch = Instant::now();
+    let mut board = Rig(Board::with_policy(Box::new(Majority), epoch), epoch);
+    let rule = |board: &mut Rig| board.0.verdict(&Query::of(Scope::All), epoch).rule;
+    assert_eq!(rule(&mut board), Rule::NoComponents);
+    for name in ["a", "b", "c"] {
+        board.register(name);
+        board.record(name, Outcome::healthy(), 0);
+    }
+    board.record("b", Outcome::unhealthy("Broken", ""), 0);
+    let verdict = board.0.verdict(&Query::of(Scope::All), epoch);
+    assert_eq!(verdict.rule, Rule::Policy("Majority"));
+    assert_eq!(verdict.rule.as_str(), "Majority");
+    assert_eq!(
+        verdict.message(),
+        "b is Unhealthy (Broken)",
+        "no component is Degraded, so the worst is named"
+    );
+    assert_eq!(verdict.status, HealthStatus::Degraded);
 }
 
 /// A board and its epoch; seconds after the epoch stand for instants.
