@@ -15,6 +15,8 @@ mod fetch;
 
 mod http;
 
+mod kubernetes_api;
+
 mod prometheus;
 
 mod failure;
@@ -33,6 +35,8 @@ mod disk;
 
 mod file;
 
+mod trended;
+
 pub use connection::ConnectionCheck;
 #[cfg(unix)]
 pub use disk::DiskCheck;
@@ -42,13 +46,17 @@ pub use disk::DiskConfig;
 pub use exec::ExecCheck;
 #[cfg(unix)]
 pub use exec::ExecConfig;
+pub use fetch::ClientCertificate;
 pub use fetch::HttpTarget;
 pub use fetch::InvalidTarget;
+pub use fetch::Material;
 pub use file::FileCheck;
 pub use file::FileConfig;
 pub use http::HttpCheck;
 pub use http::HttpConfig;
 pub use invalid::InvalidCheck;
+pub use kubernetes_api::KubernetesApiCheck;
+pub use kubernetes_api::KubernetesApiConfig;
 pub use prometheus::Families;
 pub use prometheus::PrometheusCheck;
 pub use prometheus::PrometheusConfig;
@@ -62,3 +70,4 @@ pub use sync_stats::SyncLimits;
 pub use sync_stats::SyncStats;
 pub use tcp::TcpCheck;
 pub use tcp::TcpConfig;
+pub use trended::TrendedCheck;

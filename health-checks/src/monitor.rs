@@ -22,8 +22,11 @@ use health_core::Pulse;
 use health_core::Query;
 use health_core::Revision;
 use health_core::Scope;
+use health_core::Transition;
 use health_core::Verdict;
 use health_core::WorstOf;
+use tokio::runtime::Handle as RuntimeHandle;
+use tokio::sync::broadcast;
 use tokio::sync::mpsc;
 use tokio::sync::watch;
 
@@ -38,6 +41,8 @@ mod shared;
 mod state;
 
 mod driver;
+
+mod listener;
 
 pub(crate) use shared::Shared;
 
@@ -81,10 +86,14 @@ pub struct Monitor {
 struct Handle {
     shared: Arc<Shared>,
     ended: watch::Receiver<bool>,
+    pulse_runtime: RuntimeHandle,
 }
 
 /// How long a shutdown waits for the loop, which only has to finish the step it is in.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(1);
+
+/// So many transitions wait for whoever listens slowly.
+const TRANSITIONS_MAX: usize = 1024;
 
 // === impl MonitorConfig ===
 
@@ -158,7 +167,9 @@ impl Monitor {
     /// As [`spawn`](Self::spawn).
     #[must_use]
     pub fn spawn_with_policy(config: MonitorConfig, policy: Box<dyn AggregationPolicy>) -> Self {
-        let shared = Arc::new(Shared::new(config, policy, Instant::now()));
+        let transitions = broadcast::Sender::new(TRANSITIONS_MAX);
+        let heard = transitions.downgrade();
+        let shared = Arc::new(Shared::new(config, policy, heard, Instant::now()));
         let (ends, ended_runs) = mpsc::unbounded_channel();
         let pool = Pool::new(config.workers, ends);
         let (ended_tx, ended) = watch::channel(false);
@@ -166,9 +177,14 @@ impl Monitor {
             Arc::clone(&shared),
             pool,
             ended_runs,
+            transitions,
             ended_tx,
         ));
-        let handle = Arc::new(Handle { shared, ended });
+        let handle = Arc::new(Handle {
+            shared,
+            ended,
+            pulse_runtime: RuntimeHandle::current(),
+        });
         Self { handle }
     }
 
@@ -264,6 +280,32 @@ impl Monitor {
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<Revision> {
         self.shared().revision.subscribe()
+    }
+
+    /// Gives each change of a component's status, from now on, until the loop has ended. Whoever
+    /// falls behind by more than 1,024 misses the oldest and is told how many.
+    #[must_use]
+    pub fn transitions(&self) -> broadcast::Receiver<Arc<Transition>> {
+        self.shared().subscribe()
+    }
+
+    /// Calls `listener` at each change of a component's status, from now on, until the loop has
+    /// ended: one at a time, in order, and where it may block.
+    ///
+    /// A panic of it is logged, and it is called again at the next change.
+    pub fn listen(&self, listener: impl FnMut(&Transition) + Send + 'static) {
+        let transitions = self.transitions();
+        let runtime = &self.handle.pulse_runtime;
+        runtime.spawn(listener::listen(transitions, listener));
+    }
+
+    /// The newest changes of status, from old to new, at most [`History::MAX`](health_core::History::MAX).
+    #[must_use]
+    pub fn history(&self, now: Instant) -> Vec<Arc<Transition>> {
+        self.shared().ask(now, |view| {
+            view.board.advance(view.now);
+            view.board.history().iter().cloned().collect()
+        })
     }
 
     /// The mark of the monitor's loop.

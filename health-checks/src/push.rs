@@ -17,6 +17,9 @@ use health_core::reasons;
 /// becomes Unknown, `Stale`. An Unhealthy stays, and shows its age: a process that died of what it
 /// reported must not look better for being silent.
 ///
+/// What its numbers mean by their past is looked at where the reporter is made
+/// [`with_trends`](crate::Reporter::with_trends).
+///
 /// # Examples
 ///
 /// ```

@@ -58,6 +58,10 @@ pub const TOO_MANY_REQUESTS: &str = "TooManyRequests";
 pub const SERVER_ERROR: &str = "ServerError";
 /// The answer has another status than was expected.
 pub const UNEXPECTED_STATUS: &str = "UnexpectedStatus";
+/// The answer's status is good, but what came with it is not what was asked for.
+pub const UNEXPECTED_BODY: &str = "UnexpectedBody";
+/// A Kubernetes API server says that it is not ready.
+pub const API_SERVER_NOT_READY: &str = "ApiServerNotReady";
 /// The answer is larger than what is read.
 pub const TOO_LARGE: &str = "TooLarge";
 /// The bearer token cannot be read.

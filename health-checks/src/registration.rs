@@ -1,11 +1,14 @@
 //! What a registered component is held by.
 
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::time::Instant;
 
 use health_core::ComponentId;
 use health_core::ComponentName;
 use health_core::Outcome;
+use health_core::Trends;
 
 use crate::monitor::Shared;
 
@@ -28,6 +31,7 @@ pub struct Reporter {
     name: ComponentName,
     id: ComponentId,
     shared: Arc<Shared>,
+    trends: Option<Arc<Mutex<Trends>>>,
 }
 
 // === impl Registration ===
@@ -54,7 +58,19 @@ impl Registration {
 
 impl Reporter {
     pub(crate) const fn new(name: ComponentName, id: ComponentId, shared: Arc<Shared>) -> Self {
-        Self { name, id, shared }
+        Self {
+            name,
+            id,
+            shared,
+            trends: None,
+        }
+    }
+
+    /// Looks at the numbers of each result as `trends` says, through this and each later clone.
+    #[must_use]
+    pub fn with_trends(mut self, trends: Trends) -> Self {
+        self.trends = (!trends.is_empty()).then(|| Arc::new(Mutex::new(trends)));
+        self
     }
 
     /// The component's name.
@@ -66,6 +82,13 @@ impl Reporter {
     /// Sets a result, of now, and says whether the component is still registered.
     pub fn report(&self, outcome: Outcome) -> bool {
         let now = Instant::now();
+        let outcome = match &self.trends {
+            Some(trends) => {
+                let mut trends = trends.lock().unwrap_or_else(PoisonError::into_inner);
+                trends.apply(outcome, now)
+            }
+            None => outcome,
+        };
         self.shared
             .waking(|state| state.reported(self.id, outcome, now))
     }

@@ -1,5 +1,7 @@
 //! The counters over all checks, through the `metrics` facade.
 
+use std::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
 use std::time::Duration;
 
 use health_core::HealthStatus;
@@ -35,9 +37,15 @@ impl Telemetry {
         }
     }
 
-    /// Counts a result.
+    /// Counts a result. The recorder is somebody else's: if it panics, a number is lost and nothing
+    /// else.
     pub(crate) fn count(&self, status: HealthStatus, duration: Duration) {
-        self.by_severity[status.severity()].increment(1);
-        self.duration.record(duration.as_secs_f64());
+        let count = || {
+            self.by_severity[status.severity()].increment(1);
+            self.duration.record(duration.as_secs_f64());
+        };
+        if catch_unwind(AssertUnwindSafe(count)).is_err() {
+            tracing::error!("the recorder of metrics panicked; a check was not counted");
+        }
     }
 }

@@ -1,6 +1,5 @@
 //! Where checks run: a runtime of their own, which is given up when a check blocks its thread.
 
-use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::thread;
@@ -8,6 +7,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use health_core::ComponentId;
+use rustc_hash::FxHashMap;
 use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -35,7 +35,7 @@ pub(crate) struct Pool {
     /// Made when the first check runs, and anew after each that blocked.
     runtime: Option<Owned>,
     generation: u64,
-    runs: HashMap<RunId, InFlight>,
+    runs: FxHashMap<RunId, InFlight>,
     ends: mpsc::UnboundedSender<End>,
 }
 
@@ -85,7 +85,7 @@ impl Pool {
             workers: workers.max(1),
             runtime: None,
             generation: 0,
-            runs: HashMap::new(),
+            runs: FxHashMap::default(),
             ends,
         }
     }

@@ -1,7 +1,6 @@
 //! One HTTP request over a connection that is kept.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -34,12 +33,16 @@ mod connect;
 
 mod failure;
 
+mod material;
+
 mod target;
 
 mod tls;
 
 use connect::Connector;
 pub(super) use failure::status_failure;
+pub use material::Material;
+pub use target::ClientCertificate;
 pub use target::HttpTarget;
 pub use target::InvalidTarget;
 
@@ -50,8 +53,8 @@ pub(super) struct Fetcher {
     connector: Connector,
     /// The connection of the last request, if it may be used again.
     kept: Mutex<Option<Connection>>,
-    /// The last token that could be read.
-    token: Mutex<Option<SecretString>>,
+    /// The last header with a token that could be made.
+    authorization: Mutex<Option<HeaderValue>>,
 }
 
 /// What came back.
@@ -99,19 +102,22 @@ impl Fetcher {
             headers,
             connector,
             kept: Mutex::default(),
-            token: Mutex::default(),
+            authorization: Mutex::default(),
             target,
         };
-        if let Some(path) = &fetcher.target.bearer_token_file {
+        if let Some(from) = &fetcher.target.bearer_token {
             let unreadable = |source| InvalidTarget::Token {
-                path: path.clone(),
+                from: from.clone(),
                 source,
             };
-            let token = read_token(path).map_err(unreadable)?;
-            bearer(&token).map_err(unreadable)?;
-            *lock(&fetcher.token) = Some(token);
+            let value = authorization(from).map_err(unreadable)?;
+            *lock(&fetcher.authorization) = Some(value);
         }
         Ok(fetcher)
+    }
+
+    pub(super) const fn target(&self) -> &HttpTarget {
+        &self.target
     }
 
     /// The target, as it may be shown.
@@ -119,20 +125,46 @@ impl Fetcher {
         self.target.shown()
     }
 
-    /// Sends a request and reads at most `body_max` bytes of the answer.
+    /// Sends a request to the target and reads at most `body_max` bytes of the answer.
     ///
     /// # Cancel safety
     ///
-    /// A request that is dropped takes its connection with it. It ends by itself shortly before
-    /// the deadline of `cx`, and can then say where it stood.
+    /// As [`fetch_below`](Self::fetch_below).
     pub(super) async fn fetch(
         &self,
         method: &Method,
         body_max: usize,
         cx: CheckContext,
     ) -> Result<Answer, FetchError> {
+        let at = self.target.request_target();
+        self.send(method, &at, body_max, cx).await
+    }
+
+    /// Sends a GET to `path` below the target and reads at most `body_max` bytes of the answer.
+    ///
+    /// # Cancel safety
+    ///
+    /// A request that is dropped takes its connection with it. It ends by itself shortly before
+    /// the deadline of `cx`, and can then say where it stood.
+    pub(super) async fn fetch_below(
+        &self,
+        path: &'static str,
+        body_max: usize,
+        cx: CheckContext,
+    ) -> Result<Answer, FetchError> {
+        let at = self.target.request_below(path);
+        self.send(&Method::GET, &at, body_max, cx).await
+    }
+
+    async fn send(
+        &self,
+        method: &Method,
+        at: &Uri,
+        body_max: usize,
+        cx: CheckContext,
+    ) -> Result<Answer, FetchError> {
         let began = Instant::now();
-        let request = || self.request(method);
+        let request = || self.request(method, at);
         let stage = Stage::default();
         let work = async {
             let mut response = None;
@@ -157,7 +189,10 @@ impl Fetcher {
             };
             stage.body();
             let answer = read(answer, body_max, began).await?;
-            if answer.is_whole {
+            // Who a connection belongs to is said once, by its certificate, and that may be
+            // another one by now.
+            let refused = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
+            if answer.is_whole && !refused.contains(&answer.status) {
                 *lock(&self.kept) = Some(connection);
             }
             Ok(answer)
@@ -169,32 +204,29 @@ impl Fetcher {
         }
     }
 
-    fn request(&self, method: &Method) -> Result<Request<Empty<Bytes>>, FetchError> {
+    fn request(&self, method: &Method, at: &Uri) -> Result<Request<Empty<Bytes>>, FetchError> {
         let mut request = Request::new(Empty::new());
         *request.method_mut() = method.clone();
-        *request.uri_mut() = self.target.request_target();
+        *request.uri_mut() = at.clone();
         *request.headers_mut() = self.headers.clone();
-        if let Some(path) = &self.target.bearer_token_file {
-            let value = self.authorization(path)?;
+        if let Some(from) = &self.target.bearer_token {
+            let value = self.authorization(from)?;
             request.headers_mut().insert(header::AUTHORIZATION, value);
         }
         Ok(request)
     }
 
-    /// The token as it is in its file now; while that cannot be read, as it last was.
-    fn authorization(&self, path: &PathBuf) -> Result<HeaderValue, FetchError> {
-        let mut last = lock(&self.token);
-        let unreadable = |source| {
-            let message = format!("failed to read the token file {path:?}");
-            CheckError::new(reasons::TOKEN_UNREADABLE, message).with_source(source)
-        };
-        match (read_token(path), &*last) {
-            (Ok(token), _) => *last = Some(token),
-            (Err(_), Some(_)) => {}
-            (Err(source), None) => return Err(FetchError::NotAsked(unreadable(source))),
+    /// The token as it is now; while it cannot be read, as it last was.
+    fn authorization(&self, from: &Material) -> Result<HeaderValue, FetchError> {
+        let mut last = lock(&self.authorization);
+        match authorization(from) {
+            Ok(value) => Ok(last.insert(value).clone()),
+            Err(source) => last.clone().ok_or_else(|| {
+                let message = format!("failed to read the token {from}");
+                let error = CheckError::new(reasons::TOKEN_UNREADABLE, message);
+                FetchError::NotAsked(error.with_source(source))
+            }),
         }
-        let token = last.as_ref().map_or("", |token| token.expose_secret());
-        bearer(&token.to_owned().into()).map_err(|source| FetchError::NotAsked(unreadable(source)))
     }
 }
 
@@ -254,19 +286,23 @@ fn shown_location(value: &HeaderValue) -> String {
     )
 }
 
-fn read_token(path: &PathBuf) -> std::io::Result<SecretString> {
-    let text = std::fs::read_to_string(path)?;
-    if text.len() > TOKEN_MAX {
-        return Err(std::io::Error::other("it is too large for a token"));
-    }
-    Ok(text.trim().to_owned().into())
-}
-
-fn bearer(token: &SecretString) -> std::io::Result<HeaderValue> {
-    let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
-        .map_err(|_| std::io::Error::other("a header cannot hold what is in it"))?;
-    value.set_sensitive(true);
-    Ok(value)
+/// The header with the token that is there now.
+fn authorization(from: &Material) -> std::io::Result<HeaderValue> {
+    let no_text = |_| std::io::Error::other("it is no UTF-8");
+    let text = SecretString::from(String::from_utf8(from.read()?).map_err(no_text)?);
+    let token = text.expose_secret().trim();
+    let why = match token.len() {
+        // That is also how a file looks while it is written.
+        0 => "it is empty",
+        length if length > TOKEN_MAX => "it is too large for a token",
+        _ => {
+            let mut value = HeaderValue::try_from(format!("Bearer {token}"))
+                .map_err(|_| std::io::Error::other("a header cannot hold what is in it"))?;
+            value.set_sensitive(true);
+            return Ok(value);
+        }
+    };
+    Err(std::io::Error::other(why))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
+use health_core::Transition;
+use tokio::sync::broadcast;
 use tokio::sync::mpsc;
 use tokio::sync::watch;
 
@@ -31,11 +33,14 @@ pub(super) async fn drive(
     shared: Arc<Shared>,
     mut pool: Pool,
     mut ended_runs: mpsc::UnboundedReceiver<End>,
+    transitions: broadcast::Sender<Arc<Transition>>,
     ended: watch::Sender<bool>,
 ) {
     let mut sleep_watch = SleepWatch::new();
     let mut ends: Vec<End> = Vec::with_capacity(BATCH);
     let mut steps = Vec::new();
+    let mut fresh = Vec::new();
+    let mut next_transition = 0;
     let mut look_at = Instant::now();
     let timer = tokio::time::sleep(Duration::ZERO);
     tokio::pin!(timer);
@@ -68,12 +73,21 @@ pub(super) async fn drive(
             let latest = now + if busy { LOOK } else { BEAT };
             let wake_at = state.poll_timeout().map_or(latest, |at| at.min(latest));
             state.back_at(wake_at);
+            let history = state.board.history();
+            if transitions.receiver_count() > 0 {
+                fresh.extend(history.since(next_transition).cloned());
+            }
+            next_transition = history.next_number();
             Some((wake_at, state.board.revision()))
         });
         let Some((wake_at, revision)) = round else {
             break;
         };
         shared.publish(revision);
+        for transition in fresh.drain(..) {
+            // An error only says that whoever listened is gone.
+            transitions.send(transition).ok();
+        }
         for step in steps.drain(..) {
             match step {
                 Step::Start(start) => {

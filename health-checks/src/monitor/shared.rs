@@ -12,7 +12,9 @@ use health_core::ComponentName;
 use health_core::ProbeRules;
 use health_core::Pulse;
 use health_core::Revision;
+use health_core::Transition;
 use tokio::sync::Notify;
+use tokio::sync::broadcast;
 use tokio::sync::watch;
 
 use crate::MonitorConfig;
@@ -30,6 +32,8 @@ pub(crate) struct Shared {
     /// Wakes the loop.
     pub(super) wake: Notify,
     pub(super) revision: watch::Sender<Revision>,
+    /// The loop has the strong one, so that whoever listens ends with it.
+    transitions: broadcast::WeakSender<Arc<Transition>>,
     pub(super) pulse: Arc<Pulse>,
     pub(super) probe_rules: ProbeRules,
     heartbeat: ComponentName,
@@ -41,6 +45,7 @@ impl Shared {
     pub(super) fn new(
         config: MonitorConfig,
         policy: Box<dyn AggregationPolicy>,
+        transitions: broadcast::WeakSender<Arc<Transition>>,
         now: Instant,
     ) -> Self {
         let heartbeat = names::HEARTBEAT
@@ -50,6 +55,7 @@ impl Shared {
             state: Mutex::new(State::new(config, policy, now)),
             wake: Notify::new(),
             revision: watch::Sender::default(),
+            transitions,
             pulse: Arc::new(Pulse::new("monitor", SILENCE_MAX, now)),
             probe_rules: config.probe_rules,
             heartbeat,
@@ -90,6 +96,14 @@ impl Shared {
     pub(super) fn publish(&self, revision: Revision) {
         self.revision
             .send_if_modified(|last| std::mem::replace(last, revision) != revision);
+    }
+
+    /// The transitions from now on; none once the loop has ended.
+    pub(super) fn subscribe(&self) -> broadcast::Receiver<Arc<Transition>> {
+        match self.transitions.upgrade() {
+            Some(transitions) => transitions.subscribe(),
+            None => broadcast::Sender::new(1).subscribe(),
+        }
     }
 
     pub(super) fn close(&self) {

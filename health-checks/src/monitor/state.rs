@@ -1,6 +1,5 @@
 //! The board, the timetable and the checks, kept in step.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
@@ -20,8 +19,10 @@ use health_core::Probe;
 use health_core::ProbeAnswer;
 use health_core::ProbeRules;
 use health_core::Query;
+use health_core::Rule;
 use health_core::Scope;
 use health_core::Verdict;
+use rustc_hash::FxHashMap;
 
 use crate::CheckContext;
 use crate::CheckError;
@@ -50,7 +51,7 @@ const NOTICE_MAX: Duration = Duration::from_secs(1);
 pub(crate) struct State {
     pub(crate) board: Board,
     timetable: Timetable<ComponentId>,
-    checks: BTreeMap<ComponentId, Check>,
+    checks: FxHashMap<ComponentId, Check>,
     seed: u64,
     telemetry: Telemetry,
     pub(super) closed: bool,
@@ -98,7 +99,7 @@ impl State {
         Self {
             board: Board::with_policy(policy, now),
             timetable: Timetable::new(limits, now),
-            checks: BTreeMap::new(),
+            checks: FxHashMap::default(),
             seed: config.seed,
             telemetry: Telemetry::new(),
             closed: false,
@@ -314,7 +315,7 @@ impl State {
 impl View<'_> {
     pub(super) fn verdict(&mut self, query: &Query<'_>) -> Verdict {
         if self.stalled.is_some() {
-            return stalled_verdict();
+            return Verdict::by_rule(Rule::MonitorStalled);
         }
         self.board.verdict(query, self.now)
     }
@@ -330,7 +331,7 @@ impl View<'_> {
             (Probe::Readiness, Some(_)) => ProbeAnswer {
                 probe,
                 holds: false,
-                verdict: stalled_verdict(),
+                verdict: Verdict::by_rule(Rule::MonitorStalled),
                 stalled: Vec::new(),
             },
             (Probe::Liveness | Probe::Readiness | Probe::Startup, _) => {
@@ -343,7 +344,7 @@ impl View<'_> {
         let mut report = self.board.report(self.now);
         report.at = self.asked;
         if self.stalled.is_some() {
-            report.verdict = stalled_verdict();
+            report.verdict = Verdict::by_rule(Rule::MonitorStalled);
         }
         report
     }
@@ -362,11 +363,6 @@ impl View<'_> {
                 .saturating_duration_since(self.board.last_result()),
         }
     }
-}
-
-/// What is in memory cannot be believed when nobody keeps it up.
-const fn stalled_verdict() -> Verdict {
-    Verdict::by_rule(HealthStatus::Unknown, health_core::reasons::MONITOR_STALLED)
 }
 
 /// FNV-1a, so that a check's turn is the same in every build and on every machine.

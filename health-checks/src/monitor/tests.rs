@@ -4,6 +4,14 @@ use std::sync::atomic::Ordering;
 use health_core::Criticality;
 use health_core::HealthStatus;
 use health_core::Outcome;
+use metrics::Counter;
+use metrics::Gauge;
+use metrics::Histogram;
+use metrics::Key;
+use metrics::KeyName;
+use metrics::Metadata;
+use metrics::SharedString;
+use metrics::Unit;
 
 use super::*;
 use crate::CheckContext;
@@ -197,6 +205,72 @@ async fn informational_components_are_shown_and_not_counted() {
     assert_eq!(reason(&monitor), "NoComponents");
 }
 
+#[tokio::test]
+async fn transitions_are_told_in_order_and_remembered() {
+    let monitor = Monitor::spawn(MonitorConfig::default());
+    let mut transitions = monitor.transitions();
+    let job = monitor.register_reported(spec("job")).unwrap();
+    for outcome in [
+        Outcome::healthy(),
+        Outcome::healthy(),
+        Outcome::unhealthy("Refused", "no one there"),
+    ] {
+        job.report(outcome);
+    }
+    let first = transitions.recv().await.unwrap();
+    assert_eq!(first.from_reason.as_str(), "Pending");
+    let second = transitions.recv().await.unwrap();
+    assert_eq!(
+        (second.from, second.to, second.reason.as_str()),
+        (HealthStatus::Healthy, HealthStatus::Unhealthy, "Refused")
+    );
+    assert_eq!(monitor.history(Instant::now()), [first, second]);
+    monitor.shutdown().await;
+    assert!(transitions.recv().await.is_err(), "the loop has ended");
+    assert!(monitor.transitions().recv().await.is_err());
+}
+
+/// go-sundheit, hellofresh's and heptiolabs' libraries die of a listener that panics.
+#[tokio::test]
+async fn pitfall_37_a_listener_that_panics_or_blocks_harms_nobody() {
+    let monitor = Monitor::spawn(MonitorConfig::default());
+    let (heard, mut hears) = mpsc::unbounded_channel();
+    monitor.listen(move |transition| {
+        heard.send(transition.reason.to_string()).unwrap();
+        panic!("a listener's own fault");
+    });
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    monitor.listen(move |_| released.recv().unwrap_or_default());
+    let job = monitor.register_reported(spec("job")).unwrap();
+    for reason in ["One", "Two", "Three"] {
+        job.report(Outcome::healthy());
+        job.report(Outcome::unhealthy(reason, ""));
+        assert_eq!(hears.recv().await.unwrap(), "Healthy");
+        assert_eq!(hears.recv().await.unwrap(), reason);
+    }
+    let does = Arc::new(Checker::new(Does::Answer));
+    monitor
+        .register(spec("other"), rarely(), Arc::clone(&does) as _)
+        .unwrap();
+    does.runs(1).await;
+    assert_eq!(monitor.pulse().stalled(Instant::now()), None);
+    drop(release);
+}
+
+/// What is in a check's result must not depend on who counts it.
+#[tokio::test]
+async fn pitfall_37_a_recorder_that_panics_costs_a_number_and_nothing_else() {
+    let recorder = PanickingRecorder;
+    let monitor =
+        metrics::with_local_recorder(&recorder, || Monitor::spawn(MonitorConfig::default()));
+    register(&monitor, "fine", rarely(), Does::Answer);
+    register(&monitor, "panics", rarely(), Does::Panic);
+    until(&monitor, || started(&monitor)).await;
+    let shown = |name| monitor.component(name, Instant::now()).unwrap().status;
+    assert_eq!(shown("fine"), HealthStatus::Healthy);
+    assert_eq!(shown("panics"), HealthStatus::Unhealthy);
+}
+
 /// What a check does.
 #[derive(Clone, Copy)]
 enum Does {
@@ -213,6 +287,41 @@ struct Checker {
     total: AtomicUsize,
     tell: tokio::sync::Notify,
     dropped: Arc<tokio::sync::Notify>,
+}
+
+/// Hands out counters and histograms that panic.
+struct PanickingRecorder;
+
+impl metrics::Recorder for PanickingRecorder {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::from_arc(Arc::new(Self))
+    }
+
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::noop()
+    }
+
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::from_arc(Arc::new(Self))
+    }
+}
+
+impl metrics::CounterFn for PanickingRecorder {
+    fn increment(&self, _: u64) {
+        panic!("a recorder's own fault");
+    }
+
+    fn absolute(&self, _: u64) {}
+}
+
+impl metrics::HistogramFn for PanickingRecorder {
+    fn record(&self, _: f64) {
+        panic!("a recorder's own fault");
+    }
 }
 
 struct TellsWhenDropped(Arc<tokio::sync::Notify>);

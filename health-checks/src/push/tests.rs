@@ -3,6 +3,10 @@ use std::time::Instant;
 use health_core::Board;
 use health_core::ComponentHealth;
 use health_core::ComponentId;
+use health_core::Paired;
+use health_core::TrendConfig;
+use health_core::TrendLimits;
+use health_core::Trends;
 
 use super::*;
 use crate::Monitor;
@@ -64,6 +68,32 @@ async fn a_monitor_shows_what_is_pushed() {
     assert_eq!(health.message, "no space left");
     assert_eq!(health.metrics["freeBytes"], 0.0);
     assert!(!monitor.refresh(reporter.name()), "nothing is run for it");
+}
+
+#[tokio::test]
+async fn pushed_numbers_are_judged_by_their_past() {
+    let limits = TrendLimits {
+        deviations: Paired {
+            degraded: Some(4.0),
+            unhealthy: None,
+        },
+        ..TrendLimits::default()
+    };
+    let config = TrendConfig::for_number("lag");
+    let trends = Trends::default().with("lag", config, limits).unwrap();
+    let monitor = Monitor::spawn(MonitorConfig::default());
+    let reporter = monitor.register_reported(spec(PushConfig::default()));
+    let reporter = reporter.unwrap().with_trends(trends);
+    let other = reporter.clone();
+    for lag in [3.0; 12] {
+        assert!(reporter.report(measured("lag", lag).unwrap()));
+    }
+    assert!(other.report(measured("lag", 300.0).unwrap()));
+    let health = monitor.component("job", Instant::now()).unwrap();
+    assert_eq!(health.status, HealthStatus::Degraded);
+    assert_eq!(health.reason.as_str(), "Anomalous");
+    assert_eq!(health.metrics["lag"], 300.0);
+    assert_eq!(health.metrics["lagMean"], 3.0);
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! Who is due when: the pure half of the monitor.
 
-use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::collections::VecDeque;
+use std::hash::Hash;
 use std::time::Duration;
 use std::time::Instant;
+
+use rustc_hash::FxHashMap;
 
 use crate::Schedule;
 use crate::schedule::Action;
@@ -31,9 +33,12 @@ use crate::schedule::RunId;
 pub(crate) struct Timetable<K> {
     epoch: Instant,
     limits: Limits,
-    tasks: BTreeMap<K, Task>,
-    /// Exactly one for each task that is not queued.
-    timers: BTreeSet<(Instant, K)>,
+    tasks: FxHashMap<K, Task>,
+    /// The turns of those that wait, one each.
+    turns: BTreeSet<(Instant, K)>,
+    /// The deadlines of those that run or are stuck, one each. Few run at a time, so this is small
+    /// however many there are.
+    deadlines: BTreeSet<(Instant, K)>,
     queue: VecDeque<K>,
     /// Runs that hold a place in the pool.
     pooled: usize,
@@ -75,13 +80,14 @@ enum State {
 
 // === impl Timetable ===
 
-impl<K: Copy + Ord> Timetable<K> {
-    pub(crate) const fn new(limits: Limits, now: Instant) -> Self {
+impl<K: Copy + Ord + Hash> Timetable<K> {
+    pub(crate) fn new(limits: Limits, now: Instant) -> Self {
         Self {
             epoch: now,
             limits,
-            tasks: BTreeMap::new(),
-            timers: BTreeSet::new(),
+            tasks: FxHashMap::default(),
+            turns: BTreeSet::new(),
+            deadlines: BTreeSet::new(),
             queue: VecDeque::new(),
             pooled: 0,
             apart: BTreeSet::new(),
@@ -110,9 +116,7 @@ impl<K: Copy + Ord> Timetable<K> {
         let Some(task) = self.tasks.remove(&key) else {
             return;
         };
-        if let Some(timer) = task.state.timer() {
-            self.timers.remove(&(timer, key));
-        }
+        self.stop_timer(key, task.state);
         match task.state {
             State::Running { run, .. } => {
                 self.release(run);
@@ -206,8 +210,7 @@ impl<K: Copy + Ord> Timetable<K> {
 
     /// This process was stopped for `pause`: runs under way get that much longer.
     pub(crate) fn paused(&mut self, pause: Duration) {
-        let keys: Vec<_> = self.tasks.keys().copied().collect();
-        for key in keys {
+        for (_, key) in self.deadlines.clone() {
             let mut state = self.tasks[&key].state;
             if let State::Running { deadline, .. } = &mut state {
                 *deadline += pause;
@@ -219,48 +222,19 @@ impl<K: Copy + Ord> Timetable<K> {
     /// The machine slept for `sleep`, in which `now` stood still: who would have had a turn has it
     /// now.
     pub(crate) fn slept(&mut self, sleep: Duration, now: Instant) {
-        let keys: Vec<_> = self.tasks.keys().copied().collect();
-        for key in keys {
-            if matches!(self.tasks[&key].state, State::Waiting { due } if due <= now + sleep) {
-                self.change(key, State::Queued);
-                self.queue.push_back(key);
-            }
-        }
+        self.take_turns(now + sleep);
         self.fill(now);
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        while let Some(&(at, key)) = self.timers.first() {
+        while let Some(&(at, key)) = self.deadlines.first() {
             if at > now {
                 break;
             }
-            let task = &self.tasks[&key];
-            let interval = task.schedule.interval;
-            match task.state {
-                State::Waiting { .. } => {
-                    self.change(key, State::Queued);
-                    self.queue.push_back(key);
-                }
-                State::Queued => {
-                    self.timers.pop_first();
-                }
-                State::Running { run, since, .. } => {
-                    // Whoever blocks a thread keeps it, but nobody else waits for it.
-                    if !self.apart.contains(&run) {
-                        self.release(run);
-                    }
-                    let again = now + interval;
-                    self.change(key, State::Stuck { run, since, again });
-                    self.actions.push_back(Action::TimedOut { key, since });
-                    self.actions.push_back(Action::Abort { run });
-                }
-                State::Stuck { run, since, .. } => {
-                    let again = now + interval;
-                    self.change(key, State::Stuck { run, since, again });
-                    self.actions.push_back(Action::TimedOut { key, since });
-                }
-            }
+            self.deadlines.pop_first();
+            self.out_of_time(key, now);
         }
+        self.take_turns(now);
         self.fill(now);
     }
 
@@ -271,7 +245,43 @@ impl<K: Copy + Ord> Timetable<K> {
 
     #[must_use]
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.first().map(|(at, _)| *at)
+        let turn = self.turns.first().map(|(at, _)| *at);
+        let deadline = self.deadlines.first().map(|(at, _)| *at);
+        turn.into_iter().chain(deadline).min()
+    }
+
+    /// Queues whose turn is not later than `now`.
+    fn take_turns(&mut self, now: Instant) {
+        while let Some(&(at, key)) = self.turns.first() {
+            if at > now {
+                break;
+            }
+            self.change(key, State::Queued);
+            self.queue.push_back(key);
+        }
+    }
+
+    fn out_of_time(&mut self, key: K, now: Instant) {
+        let task = &self.tasks[&key];
+        let again = now + task.schedule.interval;
+        let (run, since) = match task.state {
+            State::Running { run, since, .. } => {
+                // Whoever blocks a thread keeps it, but nobody else waits for it.
+                if !self.apart.contains(&run) {
+                    self.release(run);
+                }
+                self.actions.push_back(Action::TimedOut { key, since });
+                self.actions.push_back(Action::Abort { run });
+                (run, since)
+            }
+            State::Stuck { run, since, .. } => {
+                self.actions.push_back(Action::TimedOut { key, since });
+                (run, since)
+            }
+            // Neither has a deadline.
+            State::Waiting { .. } | State::Queued => return,
+        };
+        self.change(key, State::Stuck { run, since, again });
     }
 
     /// Starts who is queued, as long as there is a place.
@@ -351,28 +361,31 @@ impl<K: Copy + Ord> Timetable<K> {
         let Some(task) = self.tasks.get_mut(&key) else {
             return;
         };
-        if let Some(timer) = task.state.timer() {
-            self.timers.remove(&(timer, key));
-        }
-        if let Some(timer) = state.timer() {
-            self.timers.insert((timer, key));
-        }
-        task.state = state;
+        let before = std::mem::replace(&mut task.state, state);
+        self.stop_timer(key, before);
+        match state {
+            State::Waiting { due } => self.turns.insert((due, key)),
+            State::Queued => false,
+            State::Running { deadline: at, .. } | State::Stuck { again: at, .. } => {
+                self.deadlines.insert((at, key))
+            }
+        };
+    }
+
+    fn stop_timer(&mut self, key: K, state: State) {
+        match state {
+            State::Waiting { due } => self.turns.remove(&(due, key)),
+            State::Queued => false,
+            State::Running { deadline: at, .. } | State::Stuck { again: at, .. } => {
+                self.deadlines.remove(&(at, key))
+            }
+        };
     }
 }
 
 // === impl State ===
 
 impl State {
-    const fn timer(&self) -> Option<Instant> {
-        match self {
-            Self::Waiting { due } => Some(*due),
-            Self::Queued => None,
-            Self::Running { deadline, .. } => Some(*deadline),
-            Self::Stuck { again, .. } => Some(*again),
-        }
-    }
-
     const fn run(&self) -> Option<RunId> {
         match self {
             Self::Waiting { .. } | Self::Queued => None,

@@ -1,10 +1,7 @@
 //! From a target to a connection that speaks HTTP.
 
-use std::sync::Arc;
-
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio_rustls::TlsConnector;
@@ -16,7 +13,7 @@ use crate::checks::failure::Stage;
 use crate::checks::fetch::Connection;
 use crate::checks::fetch::HttpTarget;
 use crate::checks::fetch::InvalidTarget;
-use crate::checks::fetch::tls;
+use crate::checks::fetch::tls::Tls;
 use crate::error::chain;
 use crate::reasons;
 
@@ -27,24 +24,11 @@ pub(super) struct Connector {
     tls: Option<Tls>,
 }
 
-struct Tls {
-    config: Arc<rustls::ClientConfig>,
-    name: ServerName<'static>,
-}
-
 // === impl Connector ===
 
 impl Connector {
     pub(super) fn new(target: &HttpTarget) -> Result<Self, InvalidTarget> {
-        let tls = if target.is_tls() {
-            let name = ServerName::try_from(target.host().to_owned());
-            Some(Tls {
-                config: tls::config(target)?,
-                name: name.map_err(|_| InvalidTarget::Host)?,
-            })
-        } else {
-            None
-        };
+        let tls = target.is_tls().then(|| Tls::new(target)).transpose()?;
         Ok(Self {
             host: target.host().to_owned(),
             port: target.port(),
@@ -64,8 +48,8 @@ impl Connector {
             return speak(stream).await;
         };
         stage.tls();
-        let stream = TlsConnector::from(Arc::clone(&tls.config))
-            .connect(tls.name.clone(), stream)
+        let stream = TlsConnector::from(tls.config())
+            .connect(tls.name(), stream)
             .await
             .map_err(|error| Failure::new(reasons::TLS_FAILED, chain(&error)))?;
         speak(stream).await

@@ -1,5 +1,8 @@
 //! What is wrong with a request or with its answer.
 
+use std::error::Error;
+use std::io;
+
 use http::StatusCode;
 
 use crate::checks::failure::Failure;
@@ -11,11 +14,21 @@ impl From<hyper::Error> for Failure {
     fn from(error: hyper::Error) -> Self {
         let reason = if error.is_parse() || error.is_parse_status() {
             reasons::PROTOCOL_ERROR
+        } else if is_of_tls(&error) {
+            reasons::TLS_FAILED
         } else {
             reasons::CONNECTION_LOST
         };
         Self::new(reason, chain(&error))
     }
+}
+
+/// Whether TLS failed after its handshake: that is when a server of TLS 1.3 says that it does not
+/// take our certificate, or wants one.
+fn is_of_tls(error: &hyper::Error) -> bool {
+    let io = error.source().and_then(|it| it.downcast_ref::<io::Error>());
+    let cause = io.and_then(io::Error::get_ref);
+    cause.is_some_and(|cause| cause.is::<rustls::Error>())
 }
 
 /// What is wrong with an answer of this status, which is not the one that was expected.

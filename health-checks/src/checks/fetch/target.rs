@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
 
 use http::HeaderMap;
 use http::HeaderValue;
@@ -11,6 +10,7 @@ use http::uri::PathAndQuery;
 use http::uri::Scheme;
 
 use crate::checks::dial::unbracketed;
+use crate::checks::fetch::Material;
 
 /// Where a request goes, and what goes with it.
 ///
@@ -22,14 +22,31 @@ pub struct HttpTarget {
     shown: String,
     /// Sent with every request. Default: none.
     pub headers: HeaderMap,
-    /// Holds a token that is sent as `Authorization: Bearer`. It is read before each request, and
-    /// while it cannot be read the last token goes on. Default: none.
-    pub bearer_token_file: Option<PathBuf>,
-    /// Holds, in PEM, the authorities that a server's certificate may come from. Default: those of
-    /// the system.
-    pub ca_file: Option<PathBuf>,
-    /// Whether any certificate is good enough. Default: no.
+    /// A token that is sent as `Authorization: Bearer`. A file is read before each request.
+    /// Default: none.
+    pub bearer_token: Option<Material>,
+    /// The authorities, in PEM, that a server's certificate may come from. A file is read before
+    /// each new connection. Default: those of the system.
+    pub ca: Option<Material>,
+    /// Who we are, to a server that asks for a certificate. Files are read before each new
+    /// connection. Default: nobody.
+    pub client_certificate: Option<ClientCertificate>,
+    /// The name that the server's certificate must have. Default: the URL's host.
+    pub server_name: Option<String>,
+    /// Whether any certificate is good enough; `ca` is not looked at then. Default: no.
     pub insecure: bool,
+}
+
+/// A certificate and its key, both in PEM; they may be in the same file.
+///
+/// While the two do not fit each other, as between the writing of the one and of the other, those
+/// that were last good go on.
+#[derive(Debug, Clone)]
+pub struct ClientCertificate {
+    /// The certificate, followed by those of the authorities between it and the root.
+    pub certificate: Material,
+    /// Its key, not encrypted.
+    pub key: Material,
 }
 
 /// Indicates that a target cannot be asked at all, now or later.
@@ -47,22 +64,41 @@ pub enum InvalidTarget {
     /// It names a user.
     #[error("the URL must not name a user or a password; send a header or a bearer token instead")]
     UserInfo,
-    /// The host can be the name of no certificate.
-    #[error("the URL's host can be the name of no certificate")]
+    /// Where the server's certificate is looked at, there is no name to look for.
+    #[error("the server's name, or else the URL's host, can be the name of no certificate")]
     Host,
-    /// The file with the authorities cannot be read.
-    #[error("failed to read the CA file {path:?}")]
+    /// The authorities cannot be read.
+    #[error("failed to read the CA {from}")]
     Ca {
-        /// Which file.
-        path: PathBuf,
+        /// Where they should be.
+        from: Material,
         /// Why not.
         source: io::Error,
     },
-    /// The file with the token cannot be read.
-    #[error("failed to read the token file {path:?}")]
+    /// The client certificate cannot be read.
+    #[error("failed to read the client certificate {from}")]
+    Certificate {
+        /// Where it should be.
+        from: Material,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The client certificate's key cannot be read.
+    #[error("failed to read the key {from} of the client certificate")]
+    Key {
+        /// Where it should be.
+        from: Material,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The client certificate and the key do not belong together, or are of no known kind.
+    #[error("the client certificate and its key cannot be used")]
+    Pair(#[source] rustls::Error),
+    /// The token cannot be read.
+    #[error("failed to read the token {from}")]
     Token {
-        /// Which file.
-        path: PathBuf,
+        /// Where it should be.
+        from: Material,
         /// Why not.
         source: io::Error,
     },
@@ -94,8 +130,10 @@ impl HttpTarget {
             shown: shown(&url),
             url,
             headers: HeaderMap::new(),
-            bearer_token_file: None,
-            ca_file: None,
+            bearer_token: None,
+            ca: None,
+            client_certificate: None,
+            server_name: None,
             insecure: false,
         })
     }
@@ -106,12 +144,17 @@ impl HttpTarget {
         &self.shown
     }
 
+    /// The URL of `path` below this one, without its query.
+    pub(in crate::checks) fn shown_below(&self, path: &str) -> String {
+        format!("{}{path}", self.shown.trim_end_matches('/'))
+    }
+
     pub(super) fn is_tls(&self) -> bool {
         self.url.scheme() == Some(&Scheme::HTTPS)
     }
 
     /// The host without the brackets of an IPv6 address.
-    pub(super) fn host(&self) -> &str {
+    pub(in crate::checks) fn host(&self) -> &str {
         unbracketed(self.url.host().unwrap_or_default())
     }
 
@@ -129,6 +172,16 @@ impl HttpTarget {
     pub(super) fn request_target(&self) -> Uri {
         let path = self.url.path_and_query().cloned();
         Uri::from(path.unwrap_or_else(|| PathAndQuery::from_static("/")))
+    }
+
+    /// What stands there for `path` below this URL, which keeps its query.
+    pub(super) fn request_below(&self, path: &'static str) -> Uri {
+        let below = self.url.path().trim_end_matches('/');
+        let query = self.url.query().map(|query| format!("?{query}"));
+        let joined = format!("{below}{path}{}", query.unwrap_or_default());
+        // Each part came out of a URL, so the whole can stand in one.
+        let joined = joined.parse();
+        Uri::from(joined.unwrap_or_else(|_| PathAndQuery::from_static(path)))
     }
 }
 
@@ -178,6 +231,20 @@ mod tests {
         ] {
             let error = HttpTarget::new(url).unwrap_err();
             assert!(!crate::error::chain(&error).contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_path_below_keeps_the_urls_own_path_and_query() {
+        for (url, shown, request) in [
+            ("https://a", "https://a/readyz", "/readyz"),
+            ("https://a/", "https://a/readyz", "/readyz"),
+            ("https://a/b/c/", "https://a/b/c/readyz", "/b/c/readyz"),
+            ("https://a/b?c=d", "https://a/b/readyz", "/b/readyz?c=d"),
+        ] {
+            let target = HttpTarget::new(url).unwrap();
+            assert_eq!(target.shown_below("/readyz"), shown);
+            assert_eq!(target.request_below("/readyz"), request);
         }
     }
 

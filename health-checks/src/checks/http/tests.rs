@@ -145,12 +145,12 @@ async fn a_certificate_counts_only_from_a_known_authority() {
     let ca = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(ca.path(), signed.cert.pem()).unwrap();
     let mut target = HttpTarget::new(&url).unwrap();
-    target.ca_file = Some(ca.path().to_owned());
+    target.ca = Some(ca.path().into());
     assert_eq!(run(&check(target.clone())).await, HealthStatus::Healthy);
 
     let other = format!("https://127.0.0.1:{}/", server.port);
     let mut wrong_name = HttpTarget::new(&other).unwrap();
-    wrong_name.ca_file = Some(ca.path().to_owned());
+    wrong_name.ca = Some(ca.path().into());
     assert_eq!(run(&check(wrong_name)).await, HealthStatus::Unhealthy);
 
     let mut insecure = HttpTarget::new(&other).unwrap();
@@ -229,7 +229,7 @@ async fn headers_and_the_token_are_sent_and_the_last_good_token_goes_on() {
     let token = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(token.path(), "s3cret\n").unwrap();
     let mut target = HttpTarget::new(&server.url("/a?b=c")).unwrap();
-    target.bearer_token_file = Some(token.path().to_owned());
+    target.bearer_token = Some(token.path().into());
     target
         .headers
         .insert("x-probe", http::HeaderValue::from_static("yes"));

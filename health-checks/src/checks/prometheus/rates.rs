@@ -49,8 +49,10 @@ impl Scrape {
         ];
         let place = |name: &[u8]| names.iter().position(|its| its.as_bytes() == name);
         let mut found: [Series; 5] = Default::default();
+        // A gauge may be below 0. What says of a counter that it is would make a rate that cannot be.
+        let is_sound = |place: usize, value: f64| value.is_finite() && (place == 0 || value >= 0.0);
         for sample in samples(body, |name| place(name).is_some()) {
-            if let Some(place) = place(sample.name).filter(|_| sample.value.is_finite()) {
+            if let Some(place) = place(sample.name).filter(|at| is_sound(*at, sample.value)) {
                 found[place]
                     .entry(sample.series.into())
                     .or_insert(sample.value);

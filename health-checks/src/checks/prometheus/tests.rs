@@ -181,6 +181,85 @@ fn hostile_text_is_survived() {
     }
 }
 
+#[test]
+fn every_way_to_write_a_number_is_read_or_left_out() {
+    for (line, depth) in [
+        ("workqueue_depth 7 1700000000000", Some(7.0)),
+        ("workqueue_depth 7 -1", Some(7.0)),
+        (
+            "workqueue_depth 7 # {trace_id=\"workqueue_depth 9\"} 0.67 1700000000.1",
+            Some(7.0),
+        ),
+        ("workqueue_depth\t 7e0 \r", Some(7.0)),
+        ("workqueue_depth{} 7", Some(7.0)),
+        ("workqueue_depth{,,,=} 7", Some(7.0)),
+        ("workqueue_depth{a=\"\u{1F980} }\",b=\"\\\"\"} 7", Some(7.0)),
+        ("workqueue_depth 1e400", None),
+        ("workqueue_depth -1e400", None),
+        ("workqueue_depth 1e-400", Some(0.0)),
+        ("workqueue_depth nan", None),
+        ("workqueue_depth Infinity", None),
+        ("workqueue_depth 0x7", None),
+        ("workqueue_depth 1_000", None),
+        ("workqueue_depth 7,5", None),
+        ("workqueue_depth \u{0667}", None),
+        ("workqueue_depth", None),
+    ] {
+        for end in ["\n", "\n# EOF\n", "\n\n\n", "\nworkqueue_depth{cut=\"off"] {
+            let text = format!("{line}{end}");
+            let outcome = check(SyncLimits::default()).judge(text.as_bytes(), Instant::now());
+            let found = outcome.ok().and_then(|outcome| numbers(&outcome)[2]);
+            assert_eq!(found, depth, "{text:?}");
+        }
+    }
+}
+
+/// A limit on what no number can hold is never green, and no number that is none is shown.
+#[test]
+fn sums_that_overflow_are_never_green_and_counters_are_never_negative() {
+    let zero = |number: &str| {
+        FIRST
+            .replace("workqueue_depth{", "depth_of_none{")
+            .lines()
+            .filter(|line| !line.starts_with("depth_of_none"))
+            .map(|line| match line.rsplit_once(' ') {
+                Some((series, _)) if !line.starts_with('#') => format!("{series} {number}\n"),
+                _ => String::new(),
+            })
+            .collect::<String>()
+    };
+    let all = Paired {
+        degraded: None,
+        unhealthy: Some(1e300),
+    };
+    let limits = SyncLimits {
+        queue_depth: all,
+        error_rate: Paired {
+            degraded: None,
+            unhealthy: Some(2.0),
+        },
+        latency_seconds: all,
+    };
+    let deep = "workqueue_depth{a=\"1\"} 1.7e308\nworkqueue_depth{a=\"2\"} 1.7e308\n";
+    for (first, second) in [
+        (zero("0"), zero("1.7e308")),
+        (zero("-1.7e308"), zero("1.7e308")),
+        (zero("5"), zero("-5")),
+        (zero("-5"), zero("-1.7e308")),
+    ] {
+        let check = check(limits);
+        let start = Instant::now();
+        for (text, at) in [(&first, start), (&second, start + Duration::from_secs(10))] {
+            let text = format!("{deep}{text}");
+            let outcome = check.judge(text.as_bytes(), at).unwrap();
+            assert_eq!(outcome.status, HealthStatus::Unhealthy, "{outcome:?}");
+            for (name, value) in &outcome.metrics {
+                assert!(*value >= 0.0 && value.is_finite(), "{name}: {value}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn more_than_is_read_is_unknown_and_a_dead_server_unhealthy() {
     use tokio::io::AsyncReadExt;

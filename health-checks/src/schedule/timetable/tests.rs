@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use super::*;
 
 const EVERY: Duration = Duration::from_secs(10);
