@@ -68,7 +68,6 @@ pub(crate) struct AgentSetup {
 pub(crate) struct Agent {
     state: Arc<AgentState>,
     server: JoinHandle<()>,
-    transitions: JoinHandle<()>,
     stop: watch::Sender<bool>,
     #[cfg(feature = "hub")]
     address: SocketAddr,
@@ -106,6 +105,8 @@ impl Agent {
                 .with_probe_rules(rules)
                 .with_seed(seed),
         );
+        // It ends with the monitor.
+        tokio::spawn(transitions::log(monitor.transitions()));
         let components::Registered {
             sync_engine,
             pushed,
@@ -159,7 +160,6 @@ impl Agent {
             shutting_down: AtomicBool::new(false),
             exporter,
         });
-        let transitions = tokio::spawn(transitions::log(state.monitor.clone()));
         let (stop, stopped) = watch::channel(false);
         let mut router = routes::router(Arc::clone(&state));
         if config.push.enabled {
@@ -174,7 +174,6 @@ impl Agent {
         Ok(Self {
             state,
             server,
-            transitions,
             stop,
             #[cfg(feature = "hub")]
             address,
@@ -193,7 +192,6 @@ impl Agent {
         {
             tracing::warn!("the goodbyes did not end in time");
         }
-        self.transitions.abort();
         self.state.monitor.shutdown().await;
         self.stop.send_replace(true);
         if let Err(error) = self.server.await {

@@ -13,7 +13,11 @@ mod hub;
 
 mod kinds;
 
+mod kubeconfig;
+
 mod load;
+
+mod trends;
 
 mod validate;
 

@@ -158,8 +158,9 @@ fn agent_config(
     environment: &Environment,
 ) -> anyhow::Result<(AgentConfig, Vec<String>)> {
     let foreign = ["SYNCER_HEALTH_HUB_"];
-    let (config, warnings): (AgentConfig, _) =
+    let (mut config, warnings): (AgentConfig, _) =
         config::load(&read(path)?, environment, "SYNCER_HEALTH", &foreign)?;
+    config.surround(environment);
     config.validate(environment.get("KUBECONFIG").map(String::as_str))?;
     Ok((config, warnings))
 }

@@ -10,6 +10,7 @@ use health_checks::Schedule;
 use health_checks::checks::ConnectionCheck;
 use health_checks::checks::RuntimeCheck;
 use health_checks::checks::RuntimeConfig;
+use health_checks::checks::TrendedCheck;
 use health_core::ComponentName;
 use health_core::ComponentSpec;
 use health_core::ConnectionState;
@@ -49,14 +50,20 @@ pub(super) fn register(config: &AgentConfig, monitor: &Monitor) -> anyhow::Resul
     for (number, component) in config.checks.components.iter().enumerate() {
         let name: ComponentName = component.name.parse()?;
         let spec = component.spec(name.clone(), &config.checks);
-        let made = component.make(&format!("checks.components[{number}]"));
-        match made.map_err(|problem| ConfigError(vec![problem]))? {
-            Made::Check(checker) => {
+        let key = format!("checks.components[{number}]");
+        let wrong = |problem| ConfigError(vec![problem]);
+        let trends = component.trends(&key).map_err(wrong)?;
+        match component.make(&key).map_err(wrong)? {
+            Made::Check(mut checker) => {
+                if !trends.is_empty() {
+                    checker = Arc::new(TrendedCheck::new(checker, trends));
+                }
                 let (interval, timeout) = component.pace(&config.checks);
                 monitor.register(spec, Schedule::new(interval, timeout), checker)?;
             }
             Made::Pushed(push) => {
                 let reporter = monitor.register_reported(push.spec(spec)?)?;
+                let reporter = reporter.with_trends(trends);
                 registered.pushed.insert(name.clone(), reporter);
             }
         }

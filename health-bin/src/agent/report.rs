@@ -113,6 +113,7 @@ impl Source {
             "version": crate::VERSION,
             "status": report.verdict.status,
             "reason": report.verdict.reason.as_str(),
+            "rule": report.verdict.rule.as_str(),
             "deciding": report.verdict.deciding.iter().map(deciding).collect::<Vec<_>>(),
             "components": components(report, wall),
             "heartbeat": heartbeat.map(|snapshot| heartbeats(snapshot, wall)),

@@ -25,6 +25,8 @@ use serde_json::json;
 use super::metrics;
 use super::report;
 use super::state::AgentState;
+use super::transitions;
+use crate::clock::WallClock;
 
 /// Everything that the agent answers.
 pub(super) fn router(state: Arc<AgentState>) -> Router {
@@ -49,6 +51,7 @@ pub(super) fn router(state: Arc<AgentState>) -> Router {
     }
     router
         .route("/report", get(answer_report))
+        .route("/transitions", get(answer_transitions))
         .route("/metrics", get(answer_metrics))
         .layer(axum::middleware::map_response(no_store))
         .with_state(state)
@@ -60,6 +63,18 @@ async fn answer_report(State(state): State<Arc<AgentState>>) -> Response {
         .as_ref()
         .map(health_heartbeat::Heartbeater::snapshot);
     Json(state.report.report(heartbeat.as_ref())).into_response()
+}
+
+async fn answer_transitions(
+    State(state): State<Arc<AgentState>>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let wall = WallClock::now();
+    let history = state.monitor.history(wall.instant());
+    let query = query.unwrap_or_default();
+    let component = form_urlencoded::parse(query.as_bytes())
+        .find_map(|(name, value)| (name == "component").then_some(value));
+    Json(transitions::render(&history, component.as_deref(), &wall)).into_response()
 }
 
 async fn answer_metrics(State(state): State<Arc<AgentState>>) -> Response {
@@ -173,6 +188,7 @@ fn as_json(answer: &ProbeAnswer, lines: &[ProbeLine]) -> serde_json::Value {
         "holds": answer.holds,
         "status": answer.verdict.status,
         "reason": answer.verdict.reason.as_str(),
+        "rule": answer.verdict.rule.as_str(),
         "deciding": answer.verdict.deciding.iter().map(report::deciding).collect::<Vec<_>>(),
         "stalledLoops": stalled,
         "components": components,

@@ -7,13 +7,12 @@ use std::time::Instant;
 use health_checks::Monitor;
 use health_core::ComponentName;
 use health_core::ConnectionState;
-use health_core::HealthStatus;
 use health_core::LoopState;
 use health_core::Probe;
 use health_core::ProbeAnswer;
 use health_core::ProbeRules;
+use health_core::Rule;
 use health_core::Verdict;
-use health_core::reasons;
 use health_heartbeat::Heartbeater;
 use tokio::sync::watch;
 
@@ -49,7 +48,7 @@ impl AgentState {
             .probe(probe, self.rules, exclude, &self.loops(now), now);
         if probe == Probe::Readiness && self.shutting_down.load(Ordering::Relaxed) {
             answer.holds = false;
-            answer.verdict = Verdict::by_rule(HealthStatus::Unhealthy, reasons::SHUTTING_DOWN);
+            answer.verdict = Verdict::by_rule(Rule::ShuttingDown);
         }
         answer
     }

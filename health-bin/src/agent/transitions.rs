@@ -1,101 +1,69 @@
-//! One log line for each component that changes its status.
+//! What changed: one log line for each transition, and `/transitions`.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
 
-use health_checks::Monitor;
-use health_core::ComponentHealth;
-use health_core::ComponentName;
 use health_core::HealthStatus;
+use health_core::Transition;
 use health_core::reasons;
+use serde_json::Value;
+use serde_json::json;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
 
-/// Logs transitions until the task is ended. What comes and goes between two looks is not told.
-pub(super) async fn log(monitor: Monitor) {
-    let mut changes = monitor.changes();
-    let mut known = BTreeMap::new();
-    while changes.changed().await.is_ok() {
-        let report = monitor.report(Instant::now());
-        for health in changed(&mut known, &report.components) {
-            tell(&health);
+use crate::clock::WallClock;
+
+/// Logs transitions until the monitor has ended.
+pub(super) async fn log(mut transitions: Receiver<Arc<Transition>>) {
+    loop {
+        match transitions.recv().await {
+            Ok(transition) if begins_well(&transition) => {}
+            Ok(transition) => tell(&transition),
+            Err(RecvError::Lagged(missed)) => {
+                tracing::warn!(missed, "more components changed than the log could follow");
+            }
+            Err(RecvError::Closed) => return,
         }
     }
 }
 
-/// The components (by name) whose status is another one than in `known`, which is brought up to
-/// date. That one begins as it should, Pending and then Healthy, is nothing to tell.
-fn changed(
-    known: &mut BTreeMap<ComponentName, HealthStatus>,
-    components: &[Arc<ComponentHealth>],
-) -> Vec<Arc<ComponentHealth>> {
-    known.retain(|name, _| {
-        components
-            .binary_search_by(|health| health.name.cmp(name))
-            .is_ok()
+/// The newest transitions, the newest first; of one component if `component` names it.
+pub(super) fn render(
+    history: &[Arc<Transition>],
+    component: Option<&str>,
+    wall: &WallClock,
+) -> Value {
+    let wanted = |it: &&Arc<Transition>| component.is_none_or(|name| it.component.as_str() == name);
+    let shown = history.iter().rev().filter(wanted).map(|it| {
+        json!({
+            "component": it.component.as_str(),
+            "from": it.from,
+            "fromReason": it.from_reason.as_str(),
+            "to": it.to,
+            "reason": it.reason.as_str(),
+            "message": it.message,
+            "at": wall.show(it.at),
+        })
     });
-    let is_told = |health: &&Arc<ComponentHealth>| {
-        health.reason != reasons::PENDING
-            && known
-                .insert(health.name.clone(), health.status)
-                .unwrap_or(HealthStatus::Healthy)
-                != health.status
-    };
-    components.iter().filter(is_told).cloned().collect()
+    json!({ "transitions": shown.collect::<Vec<_>>() })
 }
 
-fn tell(health: &ComponentHealth) {
-    let ComponentHealth {
-        name,
-        status,
+/// That a component begins as it should, Pending and then Healthy, is nothing to tell.
+fn begins_well(transition: &Transition) -> bool {
+    transition.from_reason == reasons::PENDING && transition.to == HealthStatus::Healthy
+}
+
+fn tell(transition: &Transition) {
+    let Transition {
+        component,
+        to,
         reason,
         message,
         ..
-    } = health;
-    match status {
-        HealthStatus::Healthy => tracing::info!("component {name} is {status}"),
+    } = transition;
+    match to {
+        HealthStatus::Healthy => tracing::info!("component {component} is {to}"),
         HealthStatus::Degraded | HealthStatus::Unhealthy | HealthStatus::Unknown => {
-            tracing::warn!(%reason, "component {name} is {status}: {message}");
+            tracing::warn!(%reason, "component {component} is {to}: {message}");
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use health_core::Board;
-    use health_core::ComponentSpec;
-    use health_core::Outcome;
-
-    use super::*;
-
-    #[test]
-    fn each_transition_is_told_once() {
-        let now = Instant::now();
-        let mut board = Board::new(now);
-        let name: ComponentName = "a".parse().unwrap();
-        let id = board.register(ComponentSpec::new(name), now).unwrap();
-        let mut known = BTreeMap::new();
-        let mut told = Vec::new();
-        let mut look = |board: &mut Board| {
-            let found = changed(&mut known, &board.report(now).components);
-            told.extend(found.iter().map(|health| health.status));
-        };
-        look(&mut board);
-        for outcome in [
-            Outcome::healthy(),
-            Outcome::healthy(),
-            Outcome::unhealthy("Refused", ""),
-            Outcome::unhealthy("Timeout", ""),
-            Outcome::healthy(),
-        ] {
-            board.record(id, outcome, Duration::ZERO, now);
-            look(&mut board);
-        }
-        board.remove(id);
-        look(&mut board);
-        let expected = [HealthStatus::Unhealthy, HealthStatus::Healthy];
-        assert_eq!(told, expected);
-        assert!(known.is_empty());
     }
 }

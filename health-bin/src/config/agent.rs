@@ -1,5 +1,6 @@
 //! The agent's configuration.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -13,14 +14,18 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::ConfigDuration;
+use super::Environment;
 use super::kinds::DiskKind;
 use super::kinds::ExecKind;
 use super::kinds::FileKind;
 use super::kinds::HttpKind;
+use super::kinds::KubernetesApiKind;
 use super::kinds::PrometheusKind;
 use super::kinds::PushKind;
 use super::kinds::ResourcesKind;
+use super::kinds::Surroundings;
 use super::kinds::TcpKind;
+use super::trends::TrendSection;
 
 /// The configuration of `syncer-health run`. `config default` prints it with its meanings.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Default)]
@@ -118,6 +123,7 @@ pub(crate) struct ComponentConfig {
     pub(crate) tcp: Option<TcpKind>,
     pub(crate) exec: Option<ExecKind>,
     pub(crate) prometheus: Option<PrometheusKind>,
+    pub(crate) kubernetes_api: Option<KubernetesApiKind>,
     pub(crate) disk: Option<DiskKind>,
     pub(crate) file: Option<FileKind>,
     pub(crate) resources: Option<ResourcesKind>,
@@ -130,6 +136,9 @@ pub(crate) struct ComponentConfig {
     #[serde(default)]
     pub(crate) criticality: Criticality,
     pub(crate) probes: Option<Vec<Scope>>,
+    /// By the number's name, as the check reports it.
+    #[serde(default)]
+    pub(crate) trends: BTreeMap<String, TrendSection>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -222,6 +231,15 @@ impl AgentConfig {
             status.heartbeat_interval.0,
             field,
         )
+    }
+
+    /// Tells the components what the environment says about API servers.
+    pub(crate) fn surround(&mut self, environment: &Environment) {
+        for component in &mut self.checks.components {
+            if let Some(kind) = &mut component.kubernetes_api {
+                kind.surroundings = Surroundings::from(environment);
+            }
+        }
     }
 
     /// Whether a cluster is given at all: a kubeconfig, here or in the environment, or the pod's own.

@@ -30,8 +30,16 @@ use super::ConfigDuration;
 use super::Problem;
 use super::agent::ComponentConfig;
 
+mod credentials;
+
+mod kubernetes_api;
+
+use credentials::Credentials;
+pub(crate) use kubernetes_api::KubernetesApiKind;
+pub(crate) use kubernetes_api::Surroundings;
+
 /// Every kind there is, as it is written.
-const KINDS: &str = "http, tcp, exec, prometheus, disk, file, resources, push";
+const KINDS: &str = "http, tcp, exec, prometheus, kubernetesApi, disk, file, resources, push";
 
 /// Asks a URL.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -40,6 +48,8 @@ pub(crate) struct HttpKind {
     pub(crate) url: String,
     pub(crate) token_file: Option<PathBuf>,
     pub(crate) ca_file: Option<PathBuf>,
+    pub(crate) cert_file: Option<PathBuf>,
+    pub(crate) key_file: Option<PathBuf>,
     #[serde(default)]
     pub(crate) insecure: bool,
     pub(crate) latency_seconds: Option<PairedConfig>,
@@ -67,6 +77,8 @@ pub(crate) struct PrometheusKind {
     pub(crate) url: String,
     pub(crate) token_file: Option<PathBuf>,
     pub(crate) ca_file: Option<PathBuf>,
+    pub(crate) cert_file: Option<PathBuf>,
+    pub(crate) key_file: Option<PathBuf>,
     #[serde(default)]
     pub(crate) sync_engine: bool,
     pub(crate) queue_depth: Option<PairedConfig>,
@@ -138,6 +150,7 @@ impl ComponentConfig {
             self.tcp.is_some(),
             self.exec.is_some(),
             self.prometheus.is_some(),
+            self.kubernetes_api.is_some(),
             self.disk.is_some(),
             self.file.is_some(),
             self.resources.is_some(),
@@ -169,6 +182,9 @@ impl ComponentConfig {
         if let Some(kind) = &self.prometheus {
             return made(key, "prometheus", kind.make());
         }
+        if let Some(kind) = &self.kubernetes_api {
+            return made(key, "kubernetesApi", kind.make());
+        }
         if let Some(kind) = &self.disk {
             let mut config = DiskConfig::new(&kind.path);
             set(&mut config.used_ratio, kind.used_ratio);
@@ -194,8 +210,7 @@ impl ComponentConfig {
 impl HttpKind {
     fn make(&self) -> anyhow::Result<HttpCheck> {
         let mut target = HttpTarget::new(&self.url)?;
-        target.bearer_token_file.clone_from(&self.token_file);
-        target.ca_file.clone_from(&self.ca_file);
+        self.credentials().give(&mut target)?;
         target.insecure = self.insecure;
         let mut config = HttpConfig::new(target);
         set_checked(
@@ -205,13 +220,21 @@ impl HttpKind {
         )?;
         Ok(HttpCheck::new(config)?)
     }
+
+    fn credentials(&self) -> Credentials<'_> {
+        Credentials {
+            token_file: self.token_file.as_ref(),
+            ca_file: self.ca_file.as_ref(),
+            cert_file: self.cert_file.as_ref(),
+            key_file: self.key_file.as_ref(),
+        }
+    }
 }
 
 impl PrometheusKind {
     fn make(&self) -> anyhow::Result<PrometheusCheck> {
         let mut target = HttpTarget::new(&self.url)?;
-        target.bearer_token_file.clone_from(&self.token_file);
-        target.ca_file.clone_from(&self.ca_file);
+        self.credentials().give(&mut target)?;
         let mut limits = SyncLimits::default();
         set_checked(&mut limits.queue_depth, self.queue_depth, "queueDepth")?;
         set_checked(&mut limits.error_rate, self.error_rate, "errorRate")?;
@@ -223,6 +246,15 @@ impl PrometheusKind {
         let mut config = PrometheusConfig::new(target);
         config.limits = limits;
         Ok(PrometheusCheck::new(config)?)
+    }
+
+    fn credentials(&self) -> Credentials<'_> {
+        Credentials {
+            token_file: self.token_file.as_ref(),
+            ca_file: self.ca_file.as_ref(),
+            cert_file: self.cert_file.as_ref(),
+            key_file: self.key_file.as_ref(),
+        }
     }
 }
 

@@ -198,6 +198,7 @@ impl ComponentConfig {
             }
             Err(problem) => problems.0.push(problem),
         }
+        self.validate_trends(key, checks, problems);
         let (interval, timeout) = self.pace(checks);
         if interval.is_zero() {
             problems.add(format!("{key}.interval"), "is 0, it must be longer");

@@ -8,7 +8,6 @@ use serde_json::json;
 
 use crate::support::Program;
 use crate::support::Service;
-#[cfg(feature = "hub")]
 use crate::support::eventually;
 use crate::support::get;
 use crate::support::secs;
@@ -269,6 +268,63 @@ async fn the_same_agent_beats_over_the_tunnel_and_the_lease() {
     let one = get(ops, &path, &[]).await.unwrap().json();
     assert_eq!(one["verdict"], "Alive", "{one}");
     assert_eq!(one["slot"], "alice", "{one}");
+}
+
+/// kcp answers `/readyz` at its root and below each workspace, and 404 below one that is not there.
+#[tokio::test]
+#[ignore = "needs kcp: cargo xtask integration"]
+async fn the_api_server_is_ready_unless_the_token_or_the_workspace_is_wrong() {
+    let workspace = Workspace::create_one("api").await;
+    let kubeconfig = workspace::kubeconfig();
+    let token = tempfile::NamedTempFile::new().expect("a temporary file");
+    std::fs::write(token.path(), "s3cr3t").expect("it can be written");
+    let wrong = token.path().display();
+    let (server, ca) = workspace::server();
+    let ca = ca.path().display();
+    let one = format!("{server}/clusters/{}", workspace.path());
+    let config = format!(
+        "
+server: {{ bind: '127.0.0.1:0', drainDelay: 0s }}
+cluster: {{ enabled: false }}
+checks:
+  interval: 1s
+  components:
+    - {{ name: current, kubernetesApi: {{ kubeconfig: {kubeconfig} }} }}
+    - {{ name: base, kubernetesApi: {{ kubeconfig: {kubeconfig}, context: base }} }}
+    - {{ name: environment, kubernetesApi: {{}} }}
+    - {{ name: workspace, kubernetesApi: {{ url: '{one}', caFile: {ca} }} }}
+    - {{ name: wrong, kubernetesApi: {{ kubeconfig: {kubeconfig}, tokenFile: {wrong} }} }}
+    - {{ name: gone, kubernetesApi: {{ url: '{one}:gone', caFile: {ca} }} }}
+    - {{ name: untrusted, kubernetesApi: {{ url: '{server}' }} }}
+"
+    );
+    let agent = Program::start("run", &config, &[("KUBECONFIG", &kubeconfig)]);
+    let address = agent.address("address").await;
+    for (name, reason) in [
+        ("current", "Healthy"),
+        ("base", "Healthy"),
+        ("environment", "Healthy"),
+        ("workspace", "Healthy"),
+        ("wrong", "Unauthorized"),
+        ("gone", "NotFound"),
+        ("untrusted", "TlsFailed"),
+    ] {
+        let what = format!("{name} is {reason}; the log is:\n{}", agent.log());
+        let health = eventually(&what, secs(20), || async {
+            let report = get(address, "/report", &[]).await?.json();
+            let health = report["components"][name].clone();
+            (health["reason"] == reason).then_some(health)
+        })
+        .await;
+        let status = match reason {
+            "Healthy" => "Healthy",
+            _ => "Unhealthy",
+        };
+        assert_eq!(health["status"], status, "{health}");
+        let seconds = &health["metrics"]["latencySeconds"];
+        assert_eq!(seconds.is_number(), name != "untrusted", "{health}");
+        assert!(!health.to_string().contains("s3cr3t"), "{health}");
+    }
 }
 
 fn config(workspace: &Workspace, slot: &str, heartbeat: &str, kubeconfig: &str) -> String {

@@ -28,7 +28,7 @@ checks:
   components:
     - {{ name: http, http: {{ url: 'http://{at}/readyz', latencySeconds: {{ degraded: 5 }} }} }}
     - {{ name: tcp, tcp: {{ address: '{at}' }} }}
-    - {{ name: exec, exec: {{ command: [/bin/sh, -c, 'echo \"fine | load=0.5;;;0\"'] }} }}
+    - {{ name: exec, exec: {{ command: [/bin/sh, -c, 'echo \"fine | load=0.5;;;0\"'] }}, trends: {{ load: {{ deviations: {{ degraded: 4 }} }} }} }}
     - {{ name: exec-bad, exec: {{ command: [/bin/sh, -c, 'echo too much; exit 1'] }}, criticality: informational }}
     - {{ name: prometheus, prometheus: {{ url: 'http://{at}/metrics' }} }}
     - {{ name: disk, disk: {{ path: /, usedRatio: {{ unhealthy: 1.0 }}, inodesUsedRatio: {{ unhealthy: 1.0 }} }} }}
@@ -44,6 +44,7 @@ checks:
     let of = |name: &str| &report["components"][name];
     assert_eq!(of("exec")["message"], "fine", "{report}");
     assert_eq!(of("exec")["metrics"]["load"], 0.5, "{report}");
+    assert_eq!(of("exec")["metrics"]["loadMean"], 0.5, "{report}");
     assert_eq!(of("exec-bad")["status"], "Degraded", "{report}");
     assert_eq!(of("exec-bad")["message"], "too much", "{report}");
     assert!(of("disk")["metrics"]["usedRatio"].is_number(), "{report}");
@@ -70,7 +71,7 @@ async fn a_pushed_result_counts_until_its_ttl_is_over() {
         "
 server: {{ bind: '127.0.0.1:0', drainDelay: 0s }}
 push: {{ enabled: true, tokenFile: {} }}
-checks: {{ components: [{{ name: backup, push: {{ ttl: 2s }} }}] }}
+checks: {{ components: [{{ name: backup, push: {{ ttl: 2s }}, trends: {{ files: {{ slopePerSecond: {{ degraded: 5 }} }} }} }}] }}
 ",
         token.display()
     );
@@ -99,6 +100,10 @@ checks: {{ components: [{{ name: backup, push: {{ ttl: 2s }} }}] }}
     let report = get(address, "/report", &[]).await.unwrap().json();
     assert_eq!(
         report["components"]["backup"]["metrics"]["files"], 7.0,
+        "{report}"
+    );
+    assert_eq!(
+        report["components"]["backup"]["metrics"]["filesMean"], 7.0,
         "{report}"
     );
     let stale = agent.answers(address, "/readyz", 503).await;
@@ -132,7 +137,7 @@ async fn without_push_nobody_can_report() {
     );
 }
 
-async fn put(address: SocketAddr, name: &str, bearer: &str, body: &str) -> u16 {
+pub(crate) async fn put(address: SocketAddr, name: &str, bearer: &str, body: &str) -> u16 {
     let mut stream = TcpStream::connect(address).await.expect("it listens");
     let request = format!(
         "PUT /components/{name} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {bearer}\r\n\

@@ -26,6 +26,16 @@ async fn a_stopped_service_fails_readiness_and_not_liveness() {
         failed.body
     );
     agent.logged("component syncer is Unhealthy", secs(5)).await;
+    let path = "/transitions?component=syncer";
+    let transitions = get(address, path, &[]).await.unwrap().json();
+    let newest = &transitions["transitions"][0];
+    assert_eq!(newest["component"], "syncer", "{transitions}");
+    assert_eq!(
+        (&newest["from"], &newest["to"]),
+        (&"Healthy".into(), &"Unhealthy".into())
+    );
+    let others = get(address, "/transitions?component=nobody", &[]).await;
+    assert_eq!(others.unwrap().json()["transitions"], serde_json::json!([]));
     assert_eq!(get(address, "/livez", &[]).await.unwrap().status, 200);
     assert_eq!(
         get(address, "/startupz", &[]).await.unwrap().status,
@@ -117,6 +127,7 @@ async fn the_report_and_the_metrics_show_the_same() {
         report["components"]["syncer"]["metrics"]["httpStatus"], 200.0,
         "{report}"
     );
+    assert_eq!(report["rule"], "WorstOf", "{report}");
     let metrics = get(address, "/metrics", &[]).await.unwrap().body;
     for line in [
         "syncer_health_status 1\n",

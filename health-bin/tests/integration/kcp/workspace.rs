@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering;
 
+use base64::Engine;
 use health_transport_lease::manifests;
 use http::Method;
 use http::Request;
@@ -28,6 +29,21 @@ pub(super) struct Workspace {
 pub(super) fn kubeconfig() -> String {
     std::env::var("SYNCER_HEALTH_TEST_KUBECONFIG")
         .expect("SYNCER_HEALTH_TEST_KUBECONFIG names kcp's kubeconfig: run cargo xtask integration")
+}
+
+/// The URL of kcp's root, and a file with the authority of its certificate.
+pub(super) fn server() -> (String, NamedTempFile) {
+    let text = std::fs::read_to_string(kubeconfig()).expect("kcp's kubeconfig can be read");
+    let config = Kubeconfig::from_yaml(&text).expect("kcp's kubeconfig is one");
+    let mut clusters = config.clusters.into_iter();
+    let cluster = clusters.find_map(|it| it.cluster).expect("a cluster");
+    let server = cluster.server.expect("a server");
+    let (root, _) = server.split_once("/clusters/").unwrap_or((&server, ""));
+    let data = cluster.certificate_authority_data.expect("an authority");
+    let authority = base64::engine::general_purpose::STANDARD.decode(data);
+    let file = NamedTempFile::new().expect("a temporary file");
+    std::fs::write(file.path(), authority.expect("base64")).expect("it can be written");
+    (root.to_owned(), file)
 }
 
 impl Workspace {

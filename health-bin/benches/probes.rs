@@ -1,0 +1,330 @@
+//! The program's probes over HTTP, beside a bare hyper server with a fixed body: each is a process
+//! with one thread, asked in turns by the same clients. Run it with
+//! `cargo bench -p health-bin --bench probes`.
+
+#![expect(clippy::print_stdout, reason = "one process tells the other its port")]
+
+use std::convert::Infallible;
+use std::fs;
+use std::io::BufRead;
+use std::io::BufReader;
+use std::net::Ipv4Addr;
+use std::net::SocketAddr;
+use std::net::TcpStream;
+use std::process::Child;
+use std::process::Command;
+use std::process::Stdio;
+use std::time::Duration;
+use std::time::Instant;
+
+use anyhow::Context;
+use anyhow::ensure;
+use http_body_util::Full;
+use hyper::Response;
+use hyper::body::Bytes;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tempfile::TempDir;
+use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWriteExt;
+use tokio::runtime::Builder;
+
+use quantile::quantile;
+use support::Row;
+
+#[path = "../../health-checks/benches/quantile.rs"]
+mod quantile;
+
+#[path = "../../health-checks/benches/support.rs"]
+mod support;
+
+/// With it this program is the bare server.
+const BARE: &str = "--bare-server";
+
+const COMPONENTS: usize = 20;
+
+/// They ask as fast as they are answered, each one request at a time.
+const CLIENTS: usize = 8;
+
+/// One server is asked for so long before it is the next one's turn.
+const SLICE: Duration = Duration::from_secs(1);
+
+/// So many slices of each path, each beside one of the bare server.
+const SLICES: usize = 7;
+
+/// So often the program is started.
+const STARTS: usize = 7;
+
+/// Whatever takes longer has failed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A process that ends with this.
+struct Server {
+    child: Child,
+    address: SocketAddr,
+    _folder: Option<TempDir>,
+}
+
+/// What a slice gave.
+struct Slice {
+    per_second: f64,
+    /// Of the server, in microseconds a request.
+    cpu: f64,
+    /// Of each request, in milliseconds.
+    latencies: Vec<f64>,
+}
+
+fn main() -> anyhow::Result<()> {
+    if std::env::args().any(|argument| argument == BARE) {
+        return serve_bare();
+    }
+    if !support::is_asked_for() {
+        return Ok(());
+    }
+    let bare = Server::bare()?;
+    let mut starts = Vec::new();
+    for _ in 0..STARTS {
+        let (server, took) = Server::program(bare.address)?;
+        starts.push(took.as_secs_f64() * 1e3);
+        drop(server);
+    }
+    let slowest = quantile(&mut starts, 1.0);
+    Row::new("start to first /readyz answer, slowest", slowest, "ms")
+        .beside("median", quantile(&mut starts, 0.5))
+        .budget("≤ 100")
+        .print();
+    let size = fs::metadata(env!("CARGO_BIN_EXE_syncer-health"))?.len();
+    Row::new("release binary", as_f64(size) / 1024.0 / 1024.0, "MiB")
+        .budget("≤ 10")
+        .print();
+    let (program, _) = Server::program(bare.address)?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    for path in ["/livez", "/readyz"] {
+        wait_until_ok(program.address, path)?;
+        runtime.block_on(compare(&program, &bare, path))?;
+    }
+    Ok(())
+}
+
+async fn compare(program: &Server, bare: &Server, path: &str) -> anyhow::Result<()> {
+    // The first of each warms up.
+    program.load(path).await?;
+    bare.load(path).await?;
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for slice in 0..SLICES {
+        if slice % 2 == 0 {
+            ours.push(program.load(path).await?);
+            theirs.push(bare.load(path).await?);
+        } else {
+            theirs.push(bare.load(path).await?);
+            ours.push(program.load(path).await?);
+        }
+    }
+    let median = |slices: &[Slice], of: fn(&Slice) -> f64| {
+        let mut values: Vec<_> = slices.iter().map(of).collect();
+        quantile(&mut values, 0.5)
+    };
+    let peer = "bare hyper";
+    let per_second = |slices: &[Slice]| median(slices, |slice| slice.per_second);
+    Row::new(&format!("{path}: requests"), per_second(&ours), "/s")
+        .beside(peer, per_second(&theirs))
+        .budget("≥ 0.9 ×")
+        .print();
+    let cpu = |slices: &[Slice]| median(slices, |slice| slice.cpu);
+    Row::new(&format!("{path}: server's processor time"), cpu(&ours), "µs")
+        .beside(peer, cpu(&theirs))
+        .print();
+    let all = |slices: Vec<Slice>| -> Vec<f64> {
+        slices.into_iter().flat_map(|slice| slice.latencies).collect()
+    };
+    let (mut ours, mut theirs) = (all(ours), all(theirs));
+    for (what, share, limit) in [("p50", 0.5, None), ("p99", 0.99, Some("≤ 1"))] {
+        let row = Row::new(
+            &format!("{path}: latency under load, {what}"),
+            quantile(&mut ours, share),
+            "ms",
+        )
+        .beside(peer, quantile(&mut theirs, share));
+        match limit {
+            Some(budget) => row.budget(budget).print(),
+            None => row.print(),
+        }
+    }
+    Ok(())
+}
+
+/// A hyper server with nothing around it, on one thread; it tells its address and serves for ever.
+fn serve_bare() -> anyhow::Result<()> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        println!("{}", listener.local_addr()?);
+        loop {
+            let (stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            let answer = service_fn(|_| async {
+                let body = Full::new(Bytes::from_static(b"ok"));
+                Ok::<_, Infallible>(Response::new(body))
+            });
+            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), answer);
+            tokio::spawn(connection);
+        }
+    })
+}
+
+// === impl Server ===
+
+impl Server {
+    fn bare() -> anyhow::Result<Self> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .arg(BARE)
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let stdout = child.stdout.take().context("stdout is piped")?;
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        Ok(Self {
+            child,
+            address: line.trim().parse()?,
+            _folder: None,
+        })
+    }
+
+    /// Starts the program with checks of `service`, and says how long it took to answer.
+    fn program(service: SocketAddr) -> anyhow::Result<(Self, Duration)> {
+        let address = free_address()?;
+        let mut config = format!("server: {{ bind: \"{address}\" }}\ncluster: {{ enabled: false }}\n");
+        config += "log: { level: error }\nchecks:\n  interval: 10s\n  components:\n";
+        for number in 0..COMPONENTS {
+            config += &format!("    - name: service-{number}\n");
+            config += &format!("      http: {{ url: \"http://{service}/\" }}\n");
+        }
+        let folder = TempDir::new()?;
+        let file = folder.path().join("config.yaml");
+        fs::write(&file, config)?;
+        let began = Instant::now();
+        let child = Command::new(env!("CARGO_BIN_EXE_syncer-health"))
+            .arg("run")
+            .arg("--config")
+            .arg(&file)
+            .env_clear()
+            .stdout(Stdio::null())
+            .spawn()?;
+        let server = Self {
+            child,
+            address,
+            _folder: Some(folder),
+        };
+        while ask_once(address, "/readyz").is_none() {
+            ensure!(began.elapsed() < PATIENCE, "the program does not answer");
+            pause();
+        }
+        Ok((server, began.elapsed()))
+    }
+
+    /// Asks for `path` with all clients for one slice.
+    async fn load(&self, path: &str) -> anyhow::Result<Slice> {
+        let cpu = self.cpu_time()?;
+        let began = Instant::now();
+        let until = began + SLICE;
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|_| tokio::spawn(ask_until(self.address, path.to_owned(), until)))
+            .collect();
+        let mut latencies = Vec::new();
+        for client in clients {
+            latencies.extend(client.await??);
+        }
+        let count = as_f64(latencies.len() as u64);
+        let cpu = self.cpu_time()?.saturating_sub(cpu);
+        Ok(Slice {
+            per_second: count / began.elapsed().as_secs_f64(),
+            cpu: cpu.as_secs_f64() * 1e6 / count,
+            latencies,
+        })
+    }
+
+    /// All the time that the process has had of a processor.
+    fn cpu_time(&self) -> anyhow::Result<Duration> {
+        let mut nanos = 0;
+        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            // A thread may end while it is looked at.
+            let text = fs::read_to_string(thread?.path().join("schedstat")).unwrap_or_default();
+            let spent = text.split(' ').next().and_then(|nanos| nanos.parse().ok());
+            nanos += spent.unwrap_or(0);
+        }
+        Ok(Duration::from_nanos(nanos))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// One client: a request, its answer, the next one, on one connection. The first answer shows how
+/// long the others are, so that a client costs next to nothing.
+async fn ask_until(
+    address: SocketAddr,
+    path: String,
+    until: Instant,
+) -> anyhow::Result<Vec<f64>> {
+    let mut stream = tokio::net::TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\nok") {
+        ensure!(stream.read_buf(&mut answer).await? > 0, "the server hung up");
+    }
+    let mut latencies = Vec::new();
+    let mut asked = Instant::now();
+    while asked < until {
+        stream.write_all(request.as_bytes()).await?;
+        stream.read_exact(&mut answer).await?;
+        let is_ok = answer.starts_with(b"HTTP/1.1 200") && answer.ends_with(b"\r\n\r\nok");
+        ensure!(is_ok, "{path} answers {:?}", String::from_utf8_lossy(&answer));
+        let answered = Instant::now();
+        latencies.push((answered - asked).as_secs_f64() * 1e3);
+        asked = answered;
+    }
+    Ok(latencies)
+}
+
+fn wait_until_ok(address: SocketAddr, path: &str) -> anyhow::Result<()> {
+    let began = Instant::now();
+    while ask_once(address, path).as_deref() != Some("HTTP/1.1 200 OK") {
+        ensure!(began.elapsed() < PATIENCE, "{path} does not become 200");
+        pause();
+    }
+    Ok(())
+}
+
+/// The first line of an answer.
+fn ask_once(address: SocketAddr, path: &str) -> Option<String> {
+    use std::io::Write;
+
+    let mut stream = TcpStream::connect(address).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n").ok()?;
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).ok()?;
+    Some(line.trim_end().to_owned()).filter(|line| !line.is_empty())
+}
+
+/// An address that nobody uses at the moment.
+fn free_address() -> anyhow::Result<SocketAddr> {
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    Ok(listener.local_addr()?)
+}
+
+#[expect(clippy::disallowed_methods, reason = "another process tells nobody when it changes")]
+fn pause() {
+    std::thread::sleep(Duration::from_millis(1));
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far from 2^52")]
+const fn as_f64(count: u64) -> f64 {
+    count as f64
+}
