@@ -8,6 +8,7 @@ use xshell::cmd;
 use crate::go;
 use crate::kcp;
 use crate::kcp::Kcp;
+use crate::plugins;
 use crate::project_root;
 
 /// What the suites run on.
@@ -90,6 +91,20 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
             "cargo test --locked {target...} -- --ignored {filter...}"
         )
         .run()?;
+    }
+    if plugins::are_there(sh) {
+        let target = ["-p", "health-checks", "--lib"];
+        cmd!(
+            sh,
+            "cargo test --locked {target...} -- --ignored {filter...}"
+        )
+        .run()?;
+    } else {
+        anyhow::ensure!(
+            !args.must_run,
+            "integration: install monitoring-plugins-basic; CI never skips"
+        );
+        println!("integration: the suite of monitoring plugins is skipped, they are not there");
     }
     Ok(())
 }
