@@ -1,5 +1,6 @@
 //! The kinds of components, and the check that each becomes.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,14 +12,8 @@ use health_checks::checks::ExecCheck;
 use health_checks::checks::ExecConfig;
 use health_checks::checks::FileCheck;
 use health_checks::checks::FileConfig;
-use health_checks::checks::HttpCheck;
-use health_checks::checks::HttpConfig;
-use health_checks::checks::HttpTarget;
-use health_checks::checks::PrometheusCheck;
-use health_checks::checks::PrometheusConfig;
 use health_checks::checks::ResourcesCheck;
 use health_checks::checks::ResourcesConfig;
-use health_checks::checks::SyncLimits;
 use health_checks::checks::TcpCheck;
 use health_checks::checks::TcpConfig;
 use health_core::Paired;
@@ -32,28 +27,20 @@ use super::agent::ComponentConfig;
 
 mod credentials;
 
+mod http;
+
 mod kubernetes_api;
 
+mod prometheus;
+
 use credentials::Credentials;
+pub(crate) use http::HttpKind;
 pub(crate) use kubernetes_api::KubernetesApiKind;
 pub(crate) use kubernetes_api::Surroundings;
+pub(crate) use prometheus::PrometheusKind;
 
 /// Every kind there is, as it is written.
 const KINDS: &str = "http, tcp, exec, prometheus, kubernetesApi, disk, file, resources, push";
-
-/// Asks a URL.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct HttpKind {
-    pub(crate) url: String,
-    pub(crate) token_file: Option<PathBuf>,
-    pub(crate) ca_file: Option<PathBuf>,
-    pub(crate) cert_file: Option<PathBuf>,
-    pub(crate) key_file: Option<PathBuf>,
-    #[serde(default)]
-    pub(crate) insecure: bool,
-    pub(crate) latency_seconds: Option<PairedConfig>,
-}
 
 /// Connects to an address.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -68,22 +55,9 @@ pub(crate) struct TcpKind {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ExecKind {
     pub(crate) command: Vec<String>,
-}
-
-/// Reads the metrics of another process.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct PrometheusKind {
-    pub(crate) url: String,
-    pub(crate) token_file: Option<PathBuf>,
-    pub(crate) ca_file: Option<PathBuf>,
-    pub(crate) cert_file: Option<PathBuf>,
-    pub(crate) key_file: Option<PathBuf>,
     #[serde(default)]
-    pub(crate) sync_engine: bool,
-    pub(crate) queue_depth: Option<PairedConfig>,
-    pub(crate) error_rate: Option<PairedConfig>,
-    pub(crate) latency_seconds: Option<PairedConfig>,
+    pub(crate) env: BTreeMap<String, String>,
+    pub(crate) working_dir: Option<PathBuf>,
 }
 
 /// Looks at how full a file system is.
@@ -173,11 +147,10 @@ impl ComponentConfig {
             return made(key, "tcp", TcpCheck::new(config));
         }
         if let Some(kind) = &self.exec {
-            return made(
-                key,
-                "exec",
-                ExecCheck::new(ExecConfig::new(kind.command.clone())),
-            );
+            let mut config = ExecConfig::new(kind.command.clone());
+            config.env.clone_from(&kind.env);
+            config.working_dir.clone_from(&kind.working_dir);
+            return made(key, "exec", ExecCheck::new(config));
         }
         if let Some(kind) = &self.prometheus {
             return made(key, "prometheus", kind.make());
@@ -206,57 +179,6 @@ impl ComponentConfig {
 }
 
 // === impl the kinds ===
-
-impl HttpKind {
-    fn make(&self) -> anyhow::Result<HttpCheck> {
-        let mut target = HttpTarget::new(&self.url)?;
-        self.credentials().give(&mut target)?;
-        target.insecure = self.insecure;
-        let mut config = HttpConfig::new(target);
-        set_checked(
-            &mut config.latency_seconds,
-            self.latency_seconds,
-            "latencySeconds",
-        )?;
-        Ok(HttpCheck::new(config)?)
-    }
-
-    fn credentials(&self) -> Credentials<'_> {
-        Credentials {
-            token_file: self.token_file.as_ref(),
-            ca_file: self.ca_file.as_ref(),
-            cert_file: self.cert_file.as_ref(),
-            key_file: self.key_file.as_ref(),
-        }
-    }
-}
-
-impl PrometheusKind {
-    fn make(&self) -> anyhow::Result<PrometheusCheck> {
-        let mut target = HttpTarget::new(&self.url)?;
-        self.credentials().give(&mut target)?;
-        let mut limits = SyncLimits::default();
-        set_checked(&mut limits.queue_depth, self.queue_depth, "queueDepth")?;
-        set_checked(&mut limits.error_rate, self.error_rate, "errorRate")?;
-        set_checked(
-            &mut limits.latency_seconds,
-            self.latency_seconds,
-            "latencySeconds",
-        )?;
-        let mut config = PrometheusConfig::new(target);
-        config.limits = limits;
-        Ok(PrometheusCheck::new(config)?)
-    }
-
-    fn credentials(&self) -> Credentials<'_> {
-        Credentials {
-            token_file: self.token_file.as_ref(),
-            ca_file: self.ca_file.as_ref(),
-            cert_file: self.cert_file.as_ref(),
-            key_file: self.key_file.as_ref(),
-        }
-    }
-}
 
 impl ResourcesKind {
     fn make(&self) -> anyhow::Result<ResourcesCheck> {
