@@ -37,6 +37,8 @@ mod metrics;
 
 mod push;
 
+mod quick;
+
 mod report;
 
 mod routes;
@@ -169,7 +171,8 @@ impl Agent {
         let limits = http::Limits {
             connections: CONNECTIONS_MAX,
         };
-        let server = tokio::spawn(http::serve(listener, router, limits, stopped));
+        let service = quick::Quick::new(Arc::clone(&state), router);
+        let server = tokio::spawn(http::serve(listener, service, limits, stopped));
         tracing::info!(%address, version = crate::VERSION, "the agent answers");
         Ok(Self {
             state,

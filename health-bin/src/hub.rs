@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use health_transport_ws::CloseReason;
 use health_transport_ws::TunnelEvent;
+use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
@@ -133,8 +134,18 @@ impl Hub {
         let endpoint = endpoint::router(Arc::clone(&state));
         let answers = ops::router(Arc::clone(&state));
         let servers = [
-            tokio::spawn(http::serve(server, endpoint, tunnels, stopped.clone())),
-            tokio::spawn(http::serve(ops, answers, people, stopped)),
+            tokio::spawn(http::serve(
+                server,
+                TowerToHyperService::new(endpoint),
+                tunnels,
+                stopped.clone(),
+            )),
+            tokio::spawn(http::serve(
+                ops,
+                TowerToHyperService::new(answers),
+                people,
+                stopped,
+            )),
         ];
         tracing::info!(
             tunnels = %server_address,

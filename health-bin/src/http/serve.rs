@@ -1,16 +1,21 @@
-//! An accept loop around a router.
+//! An accept loop around a service.
 //!
 //! `axum::serve` has no limit on the time that a request's head may take, so a client that sends a
 //! byte a minute would hold its connection for ever.
 
+use std::convert::Infallible;
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use hyper::Request;
+use hyper::Response;
+use hyper::body::Body;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::Service;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::sync::watch;
@@ -28,15 +33,20 @@ pub(crate) struct Limits {
     pub(crate) connections: usize,
 }
 
-/// Serves `router` until `stop` turns true, and then lets requests under way end for a second.
+/// Serves `service` until `stop` turns true, and then lets requests under way end for a second.
 ///
 /// Connections that were upgraded are not waited for: they belong to who took them.
-pub(crate) async fn serve(
+pub(crate) async fn serve<S, B>(
     listener: TcpListener,
-    router: Router,
+    service: S,
     limits: Limits,
     mut stop: watch::Receiver<bool>,
-) {
+) where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+    S: Clone + Send + 'static,
+    S::Future: Send,
+    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+{
     let places = Arc::new(Semaphore::new(limits.connections));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
@@ -60,9 +70,8 @@ pub(crate) async fn serve(
         };
         // A small answer must not wait for the acknowledgement of the one before.
         let _ = stream.set_nodelay(true);
-        let service = TowerToHyperService::new(router.clone());
         let connection = http
-            .serve_connection(TokioIo::new(stream), service)
+            .serve_connection(TokioIo::new(stream), service.clone())
             .with_upgrades();
         let mut stop = stop.clone();
         tokio::spawn(async move {

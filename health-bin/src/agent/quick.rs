@@ -1,0 +1,142 @@
+//! The probes as an orchestrator asks them, answered without the router.
+//!
+//! Most requests by far are `GET /livez` and `GET /readyz` that hold; routing costs more than their
+//! answer. Everything else is the router's.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Context;
+use std::task::Poll;
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::HeaderValue;
+use axum::http::Method;
+use axum::http::Request;
+use axum::http::Response;
+use axum::http::header;
+use health_core::Probe;
+use http_body_util::Either;
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::body::Incoming;
+use hyper::service::Service;
+use hyper_util::service::TowerToHyperService;
+
+use super::state::AgentState;
+
+/// The router, with the plain probes in front of it.
+#[derive(Clone)]
+pub(super) struct Quick {
+    state: Arc<AgentState>,
+    router: TowerToHyperService<Router>,
+}
+
+type Answer = Response<Either<Full<Bytes>, Body>>;
+
+type Routed = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Future;
+
+/// An answer that is there already, or the router's.
+pub(super) enum Answering {
+    Ready(Option<Answer>),
+    Routed(Pin<Box<Routed>>),
+}
+
+// === impl Quick ===
+
+impl Quick {
+    pub(super) fn new(state: Arc<AgentState>, router: Router) -> Self {
+        let router = TowerToHyperService::new(router);
+        Self { state, router }
+    }
+}
+
+impl Service<Request<Incoming>> for Quick {
+    type Response = Answer;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn call(&self, request: Request<Incoming>) -> Answering {
+        match plain(&request) {
+            Some(probe) if self.state.probe(probe, &[], Instant::now()).holds => {
+                Answering::Ready(Some(ok()))
+            }
+            Some(_) | None => Answering::Routed(Box::pin(self.router.call(request))),
+        }
+    }
+}
+
+/// The probe that is asked for, if nothing but whether it holds is.
+fn plain<B>(request: &Request<B>) -> Option<Probe> {
+    let probe = match request.uri().path() {
+        "/livez" | "/healthz" => Probe::Liveness,
+        "/readyz" => Probe::Readiness,
+        "/startupz" => Probe::Startup,
+        _ => return None,
+    };
+    let accept = request.headers().get(header::ACCEPT);
+    let is_plain = request.method() == Method::GET
+        && request.uri().query().is_none()
+        && accept.is_none_or(|accept| accept == "*/*");
+    is_plain.then_some(probe)
+}
+
+/// What the router answers for a probe that holds.
+fn ok() -> Answer {
+    let mut answer = Response::new(Either::Left(Full::new(Bytes::from_static(b"ok"))));
+    let headers = answer.headers_mut();
+    let text = HeaderValue::from_static("text/plain; charset=utf-8");
+    headers.insert(header::CONTENT_TYPE, text);
+    let no_store = HeaderValue::from_static("no-store");
+    headers.insert(header::CACHE_CONTROL, no_store);
+    answer
+}
+
+// === impl Answering ===
+
+impl Future for Answering {
+    type Output = Result<Answer, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut *self {
+            Self::Ready(answer) => match answer.take() {
+                Some(answer) => Poll::Ready(Ok(answer)),
+                // It was given already, and whoever asks again has no right to an answer.
+                None => Poll::Pending,
+            },
+            Self::Routed(routed) => routed
+                .as_mut()
+                .poll(cx)
+                .map_ok(|answer| answer.map(Either::Right)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_probes_are_answered_without_the_router() {
+        for (method, uri, accept, expected) in [
+            ("GET", "/livez", None, Some(Probe::Liveness)),
+            ("GET", "/healthz", Some("*/*"), Some(Probe::Liveness)),
+            ("GET", "/readyz", None, Some(Probe::Readiness)),
+            ("GET", "/startupz", None, Some(Probe::Startup)),
+            ("HEAD", "/readyz", None, None),
+            ("GET", "/readyz?verbose", None, None),
+            ("GET", "/readyz/", None, None),
+            ("GET", "/readyz", Some("application/json"), None),
+            ("GET", "/metrics", None, None),
+        ] {
+            let mut request = Request::builder().method(method).uri(uri);
+            if let Some(accept) = accept {
+                request = request.header(header::ACCEPT, accept);
+            }
+            let asked = plain(&request.body(()).unwrap());
+            assert_eq!(asked, expected, "{method} {uri} {accept:?}");
+        }
+    }
+}
