@@ -32,6 +32,14 @@ impl Exporter {
         Ok(Self(handle))
     }
 
+    /// A recorder of a test's own, and what renders it.
+    #[cfg(test)]
+    pub(crate) fn detached() -> (metrics_exporter_prometheus::PrometheusRecorder, Self) {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        (recorder, Self(handle))
+    }
+
     /// Takes care of the histograms, for as long as the current runtime runs.
     pub(crate) fn spawn_upkeep(&self) {
         let handle = self.0.clone();

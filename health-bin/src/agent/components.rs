@@ -62,7 +62,10 @@ pub(super) fn register(config: &AgentConfig, monitor: &Monitor) -> anyhow::Resul
                 monitor.register(spec, Schedule::new(interval, timeout), checker)?;
             }
             Made::Pushed(push) => {
-                let reporter = monitor.register_reported(push.spec(spec)?)?;
+                // The TTL, unless the component says otherwise.
+                let stale_after = spec.stale_after;
+                let spec = push.spec(spec)?.with_stale_after(stale_after);
+                let reporter = monitor.register_reported(spec)?;
                 let reporter = reporter.with_trends(trends);
                 registered.pushed.insert(name.clone(), reporter);
             }

@@ -163,3 +163,115 @@ fn syncs(state: &AgentState, now: Instant, text: &mut Exposition) {
         stats.latency_seconds,
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use health_checks::Monitor;
+    use health_checks::MonitorConfig;
+    use health_core::ComponentName;
+    use health_core::ComponentSpec;
+    use health_core::Outcome;
+    use health_core::ProbeRules;
+    use tokio::sync::watch;
+
+    use super::super::report;
+    use super::*;
+    use crate::process::ProcessSample;
+    use crate::telemetry::Exporter;
+
+    /// The kubelet's prober left the series of each pod that was gone.
+    #[tokio::test]
+    async fn pitfall_46_the_series_of_a_removed_component_go() {
+        let state = state("engine");
+        let (stays, engine) = (register(&state, "stays"), register(&state, "engine"));
+        let outcome = || Outcome::degraded("Slow", "").with_metric("queueDepth", 7.0);
+        stays.report(outcome());
+        engine.report(outcome());
+        let now = Instant::now();
+        let before = render(&state, now);
+        assert!(before.contains("\nsyncer_queue_depth 7\n"), "{before}");
+        let series_of = |text: &str, name: &str| {
+            let label = format!("{{component=\"{name}\"}}");
+            text.matches(&label).count()
+        };
+        let all = series_of(&before, "stays");
+        assert!(all >= 4, "{before}");
+        assert_eq!(series_of(&before, "engine"), all);
+
+        assert!(engine.remove());
+        let after = render(&state, now);
+        assert!(!after.contains("engine"), "{after}");
+        assert!(!after.contains("syncer_queue_depth"), "{after}");
+        assert_eq!(series_of(&after, "stays"), all);
+
+        // One of the same name begins anew: it has a status, and nothing of what was.
+        let again = register(&state, "engine");
+        let pending = render(&state, now);
+        let status = "syncer_health_component_status{component=\"engine\"} 0\n";
+        assert!(pending.contains(status), "{pending}");
+        assert!(!pending.contains("syncer_queue_depth"), "{pending}");
+        again.report(Outcome::healthy());
+        assert_eq!(series_of(&render(&state, now), "engine"), all);
+    }
+
+    /// However many come and go, `/metrics` is as long as those that are there make it.
+    #[tokio::test]
+    async fn pitfall_46_components_that_come_and_go_leave_nothing() {
+        let state = state("engine");
+        let now = Instant::now();
+        let before = render(&state, now).lines().count();
+        for number in 0..1000 {
+            let reporter = register(&state, &format!("job-{number}"));
+            reporter.report(Outcome::unhealthy("Broken", ""));
+            assert!(reporter.remove());
+        }
+        assert_eq!(render(&state, now).lines().count(), before);
+    }
+
+    /// A number that nobody has said lately is no number of now.
+    #[tokio::test]
+    async fn pitfall_2_the_numbers_of_a_sync_engine_that_went_silent_go() {
+        let state = state("engine");
+        let spec = ComponentSpec::new("engine".parse().unwrap());
+        let spec = spec.with_stale_after(std::time::Duration::from_millis(50));
+        let engine = state.monitor.register_reported(spec).unwrap();
+        let mut changes = state.monitor.changes();
+        engine.report(Outcome::healthy().with_metric("queueDepth", 7.0));
+        let is_stale = || {
+            let health = state.monitor.component("engine", Instant::now());
+            health.is_some_and(|health| health.reason.as_str() == "Stale")
+        };
+        changes.wait_for(|_| is_stale()).await.unwrap();
+        let text = render(&state, Instant::now());
+        assert!(!text.contains("syncer_queue_depth"), "{text}");
+        let stats = state.report.sync_stats(Instant::now());
+        assert_eq!(stats.queue_depth, None);
+    }
+
+    fn register(state: &AgentState, name: &str) -> health_checks::Reporter {
+        let name: ComponentName = name.parse().unwrap();
+        let spec = ComponentSpec::new(name);
+        state.monitor.register_reported(spec).unwrap()
+    }
+
+    /// An agent without transports whose sync engine has that name.
+    fn state(sync_engine: &str) -> AgentState {
+        let (recorder, exporter) = Exporter::detached();
+        let spawn = || Monitor::spawn(MonitorConfig::default());
+        let monitor = metrics::with_local_recorder(&recorder, spawn);
+        let (_, process) = watch::channel(ProcessSample::default());
+        let sync_engine = sync_engine.parse().unwrap();
+        AgentState {
+            report: report::Source::new(monitor.clone(), Some(sync_engine), process),
+            monitor,
+            heartbeater: None,
+            rules: ProbeRules::default(),
+            lease_held: None,
+            tunnel: None,
+            shutting_down: AtomicBool::new(false),
+            exporter,
+        }
+    }
+}

@@ -14,6 +14,7 @@ use health_core::Deciding;
 use health_core::HealthReport;
 #[cfg(feature = "transport-ws")]
 use health_core::HealthSource;
+use health_core::reasons;
 use health_heartbeat::HeartbeatSnapshot;
 use health_heartbeat::TransportSnapshot;
 use serde_json::Map;
@@ -59,11 +60,12 @@ impl Source {
         let _ = self.sync_engine.set(component);
     }
 
-    /// The four numbers of the sync engine; absent where there is none.
+    /// The four numbers of the sync engine; absent where there is none, and while nobody has said
+    /// them lately.
     pub(super) fn sync_stats(&self, now: Instant) -> SyncStats {
         let engine = self.sync_engine.get();
-        let Some(health) = engine.and_then(|name| self.monitor.component(name.as_str(), now))
-        else {
+        let known = engine.and_then(|name| self.monitor.component(name.as_str(), now));
+        let Some(health) = known.filter(|health| health.reason != reasons::STALE) else {
             return SyncStats::default();
         };
         let number = |name: &str| health.metrics.get(name).copied();

@@ -135,12 +135,14 @@ checks:
     - { name: heartbeat }
     - { name: twice, prometheus: { url: 'http://x', syncEngine: true } }
     - { name: twice, prometheus: { url: 'http://x', syncEngine: true, queueDepth: { degraded: 2, unhealthy: 1 } } }
+    - { name: pushed, interval: 5s, push: { ttl: 60s } }
 ";
     let (config, _) = agent(text, &[]).unwrap();
     let error = config.validate(None).unwrap_err();
     let keys: Vec<_> = error.0.iter().map(|problem| problem.key.as_str()).collect();
     let expected = [
         "heartbeat",
+        "push.enabled",
         "syncTarget.name",
         "checks.components[0].name",
         "checks.components[0].http",
@@ -148,6 +150,7 @@ checks:
         "checks.components[1]",
         "checks.components[3].name",
         "checks.components[3].prometheus",
+        "checks.components[4].interval",
         "checks.components",
         "heartbeat.websocket.url",
         "heartbeat.websocket.tokenFile",

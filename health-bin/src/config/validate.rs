@@ -195,6 +195,12 @@ impl ComponentConfig {
                 if let Some(Err(error)) = name.ok().map(|spec| push.spec(spec)) {
                     problems.add(format!("{key}.push.ttl"), error.to_string());
                 }
+                for (name, given) in [("interval", self.interval), ("timeout", self.timeout)] {
+                    if given.is_some() {
+                        let what = "has no effect on a pushed component; its push.ttl counts";
+                        problems.add(format!("{key}.{name}"), what);
+                    }
+                }
             }
             Err(problem) => problems.0.push(problem),
         }

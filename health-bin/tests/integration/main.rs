@@ -17,6 +17,12 @@ mod blocked;
 
 mod transports;
 
+mod stale;
+
+mod pitfalls;
+
+mod options;
+
 #[cfg(feature = "hub")]
 mod fleet;
 

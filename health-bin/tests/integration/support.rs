@@ -10,11 +10,21 @@ mod program;
 
 mod service;
 
+#[cfg(feature = "transport-ws")]
+mod tunnel;
+
+#[cfg(feature = "transport-lease")]
+mod cluster;
+
+#[cfg(feature = "transport-lease")]
+pub(crate) use cluster::Cluster;
 pub(crate) use http::Answer;
 pub(crate) use http::get;
 pub(crate) use program::Program;
 pub(crate) use program::run_to_end;
 pub(crate) use service::Service;
+#[cfg(feature = "transport-ws")]
+pub(crate) use tunnel::Acceptor;
 
 /// Waits until `look` finds something, looking again and again; says what was missing if it never
 /// does. Only for what tells nobody when it changes: other processes.

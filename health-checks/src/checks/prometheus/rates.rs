@@ -47,15 +47,16 @@ impl Scrape {
             &sum,
             &count,
         ];
-        let place = |name: &[u8]| names.iter().position(|its| its.as_bytes() == name);
+        let is_wanted = |name: &[u8]| names.iter().any(|its| its.as_bytes() == name);
         let mut found: [Series; 5] = Default::default();
-        // A gauge may be below 0. What says of a counter that it is would make a rate that cannot be.
-        let is_sound = |place: usize, value: f64| value.is_finite() && (place == 0 || value >= 0.0);
-        for sample in samples(body, |name| place(name).is_some()) {
-            if let Some(place) = place(sample.name).filter(|at| is_sound(*at, sample.value)) {
-                found[place]
-                    .entry(sample.series.into())
-                    .or_insert(sample.value);
+        for sample in samples(body, is_wanted).filter(|sample| sample.value.is_finite()) {
+            // One family may be wanted for several numbers, as a histogram's count is for attempts.
+            for (place, series) in found.iter_mut().enumerate() {
+                // A gauge may be below 0; a counter there would make a rate that cannot be.
+                let is_sound = place == 0 || sample.value >= 0.0;
+                if is_sound && names[place].as_bytes() == sample.name {
+                    series.entry(sample.series.into()).or_insert(sample.value);
+                }
             }
         }
         let [queue_depth, attempts, errors, latency_sum, latency_count] = found;
@@ -117,7 +118,10 @@ fn between(before: &Scrape, after: &Scrape, apart: Duration) -> SyncStats {
     let seconds = growth(&before.latency_sum, &after.latency_sum);
     let count = growth(&before.latency_count, &after.latency_count);
     let share = |part: Option<f64>, whole: Option<f64>| match (part, whole) {
-        (Some(part), Some(whole)) if whole > 0.0 => Some(part / whole),
+        // Two sums that are too large have no share.
+        (Some(part), Some(whole)) if whole > 0.0 => {
+            Some(part / whole).filter(|share| share.is_finite())
+        }
         _ => None,
     };
     SyncStats {

@@ -151,6 +151,24 @@ fn other_families_may_be_named() {
     assert_eq!(numbers(&outcome.unwrap())[2], Some(9.0));
 }
 
+/// Many a program has a histogram of its syncs and no counter beside it.
+#[test]
+fn one_family_may_be_named_for_several_numbers() {
+    let mut config = config();
+    config.families.attempts = "sync_seconds_count".to_owned();
+    config.families.latency = "sync_seconds".to_owned();
+    let check = PrometheusCheck::new(config).unwrap();
+    let start = Instant::now();
+    let first = b"sync_seconds_count 10\nsync_seconds_sum 1\n";
+    check.judge(first, start).unwrap();
+    let second = b"sync_seconds_count 30\nsync_seconds_sum 6\n";
+    let outcome = check.judge(second, start + Duration::from_secs(10));
+    assert_eq!(
+        numbers(&outcome.unwrap()),
+        [Some(2.0), None, None, Some(0.25)]
+    );
+}
+
 #[test]
 fn hostile_text_is_survived() {
     let big = "workqueue_depth{a=\"".repeat(600_000);

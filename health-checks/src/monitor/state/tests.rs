@@ -68,6 +68,45 @@ fn turns_depend_on_the_name_and_the_seed_alone() {
     );
 }
 
+/// Spring Boot #28882 is an option that nobody read; the others are in `tests/pitfalls`.
+#[test]
+fn pitfall_41_the_monitors_seed_moves_the_turns() {
+    let now = Instant::now();
+    let next_turn = |seed| {
+        let config = MonitorConfig::default().with_seed(seed);
+        let mut state = State::new(config, Box::new(WorstOf), now);
+        let spec = ComponentSpec::new("checked".parse().unwrap());
+        let schedule = Schedule::new(MINUTE, MINUTE);
+        state
+            .register(spec, schedule, Arc::new(Never), now)
+            .unwrap();
+        let Some(Step::Start(start)) = state.poll(now) else {
+            panic!("its first run is now");
+        };
+        let end = End {
+            key: start.key,
+            run: start.run,
+            at: now,
+            duration: Duration::ZERO,
+            // Not green, so that nothing else is due than its turn.
+            ending: Ending::Panicked(String::new()),
+        };
+        state.ended(end, now);
+        state.poll_timeout()
+    };
+    assert_eq!(next_turn(7), next_turn(7));
+    assert_ne!(next_turn(7), next_turn(8));
+}
+
+struct Never;
+
+#[async_trait::async_trait]
+impl HealthChecker for Never {
+    async fn check(&self, _cx: CheckContext) -> Result<Outcome, CheckError> {
+        std::future::pending().await
+    }
+}
+
 fn state() -> (State, Instant) {
     let now = Instant::now();
     let state = State::new(MonitorConfig::default(), Box::new(WorstOf), now);
