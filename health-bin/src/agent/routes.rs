@@ -28,6 +28,17 @@ use super::state::AgentState;
 use super::transitions;
 use crate::clock::WallClock;
 
+/// What stands at `/`, and where nothing is.
+const PATHS: &str = "\
+/livez, /healthz  200 unless only a restart would help
+/readyz           200 while everything that counts works
+/startupz         200 once everything was looked at once
+                  each: ?verbose, ?exclude=NAME, /NAME; Accept: application/json
+/report           everything, as JSON
+/transitions      what changed lately, as JSON; ?component=NAME
+/metrics          Prometheus text
+";
+
 /// Everything that the agent answers.
 pub(super) fn router(state: Arc<AgentState>) -> Router {
     let mut router = Router::new();
@@ -52,7 +63,9 @@ pub(super) fn router(state: Arc<AgentState>) -> Router {
     router
         .route("/report", get(answer_report))
         .route("/transitions", get(answer_transitions))
+        .route("/", get(async || PATHS))
         .route("/metrics", get(answer_metrics))
+        .fallback(async || (StatusCode::NOT_FOUND, PATHS))
         .layer(axum::middleware::map_response(no_store))
         .with_state(state)
 }

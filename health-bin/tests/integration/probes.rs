@@ -75,7 +75,6 @@ async fn probes_answer_as_the_api_server_does() {
             200,
             "[+]syncer ok\n[+]engine excluded\nreadyz check passed\n",
         ),
-        ("/nothing", 404, ""),
     ] {
         let answer = get(address, path, &[]).await.unwrap();
         assert_eq!(
@@ -88,6 +87,12 @@ async fn probes_answer_as_the_api_server_does() {
             "{path}: {}",
             answer.head
         );
+    }
+    for (path, status) in [("/", 200), ("/nothing", 404)] {
+        let answer = get(address, path, &[]).await.unwrap();
+        assert_eq!(answer.status, status);
+        let helps = answer.body.lines().any(|line| line.starts_with("/readyz "));
+        assert!(helps, "{path}: {}", answer.body);
     }
     let json = get(address, "/readyz", &[("Accept", "application/json")])
         .await
