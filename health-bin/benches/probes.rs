@@ -94,10 +94,6 @@ fn main() -> anyhow::Result<()> {
         .beside("median", quantile(&mut starts, 0.5))
         .budget("≤ 100")
         .print();
-    let size = fs::metadata(env!("CARGO_BIN_EXE_syncer-health"))?.len();
-    Row::new("release binary", as_f64(size) / 1024.0 / 1024.0, "MiB")
-        .budget("≤ 10")
-        .print();
     let (program, _) = Server::program(bare.address)?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
     for path in ["/livez", "/readyz"] {
@@ -132,11 +128,18 @@ async fn compare(program: &Server, bare: &Server, path: &str) -> anyhow::Result<
         .budget("≥ 0.9 ×")
         .print();
     let cpu = |slices: &[Slice]| median(slices, |slice| slice.cpu);
-    Row::new(&format!("{path}: server's processor time"), cpu(&ours), "µs")
-        .beside(peer, cpu(&theirs))
-        .print();
+    Row::new(
+        &format!("{path}: server's processor time"),
+        cpu(&ours),
+        "µs",
+    )
+    .beside(peer, cpu(&theirs))
+    .print();
     let all = |slices: Vec<Slice>| -> Vec<f64> {
-        slices.into_iter().flat_map(|slice| slice.latencies).collect()
+        slices
+            .into_iter()
+            .flat_map(|slice| slice.latencies)
+            .collect()
     };
     let (mut ours, mut theirs) = (all(ours), all(theirs));
     for (what, share, limit) in [("p50", 0.5, None), ("p99", 0.99, Some("≤ 1"))] {
@@ -194,7 +197,8 @@ impl Server {
     /// Starts the program with checks of `service`, and says how long it took to answer.
     fn program(service: SocketAddr) -> anyhow::Result<(Self, Duration)> {
         let address = free_address()?;
-        let mut config = format!("server: {{ bind: \"{address}\" }}\ncluster: {{ enabled: false }}\n");
+        let mut config =
+            format!("server: {{ bind: \"{address}\" }}\ncluster: {{ enabled: false }}\n");
         config += "log: { level: error }\nchecks:\n  interval: 10s\n  components:\n";
         for number in 0..COMPONENTS {
             config += &format!("    - name: service-{number}\n");
@@ -266,18 +270,17 @@ impl Drop for Server {
 
 /// One client: a request, its answer, the next one, on one connection. The first answer shows how
 /// long the others are, so that a client costs next to nothing.
-async fn ask_until(
-    address: SocketAddr,
-    path: String,
-    until: Instant,
-) -> anyhow::Result<Vec<f64>> {
+async fn ask_until(address: SocketAddr, path: String, until: Instant) -> anyhow::Result<Vec<f64>> {
     let mut stream = tokio::net::TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
     while !answer.ends_with(b"\r\n\r\nok") {
-        ensure!(stream.read_buf(&mut answer).await? > 0, "the server hung up");
+        ensure!(
+            stream.read_buf(&mut answer).await? > 0,
+            "the server hung up"
+        );
     }
     let mut latencies = Vec::new();
     let mut asked = Instant::now();
@@ -285,7 +288,11 @@ async fn ask_until(
         stream.write_all(request.as_bytes()).await?;
         stream.read_exact(&mut answer).await?;
         let is_ok = answer.starts_with(b"HTTP/1.1 200") && answer.ends_with(b"\r\n\r\nok");
-        ensure!(is_ok, "{path} answers {:?}", String::from_utf8_lossy(&answer));
+        ensure!(
+            is_ok,
+            "{path} answers {:?}",
+            String::from_utf8_lossy(&answer)
+        );
         let answered = Instant::now();
         latencies.push((answered - asked).as_secs_f64() * 1e3);
         asked = answered;
@@ -319,7 +326,10 @@ fn free_address() -> anyhow::Result<SocketAddr> {
     Ok(listener.local_addr()?)
 }
 
-#[expect(clippy::disallowed_methods, reason = "another process tells nobody when it changes")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "another process tells nobody when it changes"
+)]
 fn pause() {
     std::thread::sleep(Duration::from_millis(1));
 }

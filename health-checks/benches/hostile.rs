@@ -28,7 +28,13 @@ use health_core::reasons;
 use tokio::runtime::Builder;
 use tokio::runtime::Handle;
 
+use spans::Spans;
+use spans::as_f64;
+use spans::millis;
+use spans::nanos;
 use support::Row;
+
+mod spans;
 
 mod support;
 
@@ -84,16 +90,6 @@ struct Notes {
     part: AtomicUsize,
     /// How late the later runs were.
     lateness: [Spans; 2],
-}
-
-/// Spans of time, counted by steps, so that many of them take no more memory than few.
-#[derive(Debug)]
-struct Spans {
-    step: Duration,
-    /// The last one takes all that are longer.
-    by_step: Vec<AtomicU64>,
-    nanos_max: AtomicU64,
-    above_tick: AtomicU64,
 }
 
 /// What the process uses.
@@ -227,13 +223,17 @@ fn tell_all(notes: &Notes, seen: &Seen, rounds: u64, took: Duration) {
         "ms",
     )
     .print();
-    row("healthy: late by, p99", then.millis(0.99), "ms")
+    let first_above = first.above();
+    row("healthy: > 1 tick late, first tenth", first_above, "")
+        .beside("runs", first.count())
+        .print();
+    row("healthy: late by, p99, after it", then.millis(0.99), "ms")
         .beside("a bare sleep, p99", seen.slept.millis(0.99))
         .print();
-    row("healthy: late by, most", then.millis_max(), "ms")
+    row("healthy: late by, most, after it", then.millis_max(), "ms")
         .beside("a bare sleep, most", seen.slept.millis_max())
         .print();
-    row("healthy: runs late by > 1 tick", then.above_tick(), "")
+    row("healthy: > 1 tick late, after it", then.above(), "")
         .beside("runs", then.count())
         .budget("≤ 0")
         .print();
@@ -296,58 +296,8 @@ impl Default for Notes {
             runs: AtomicU64::new(0),
             first_nanos_max: AtomicU64::new(0),
             part: AtomicUsize::new(0),
-            lateness: [(); 2].map(|()| Spans::new(Duration::from_micros(100))),
+            lateness: [(); 2].map(|()| Spans::new(Duration::from_micros(100), INTERVAL)),
         }
-    }
-}
-
-// === impl Spans ===
-
-impl Spans {
-    const STEPS: usize = 1_000;
-
-    fn new(step: Duration) -> Self {
-        Self {
-            step,
-            by_step: (0..Self::STEPS).map(|_| AtomicU64::new(0)).collect(),
-            nanos_max: AtomicU64::new(0),
-            above_tick: AtomicU64::new(0),
-        }
-    }
-
-    fn note(&self, span: Duration) {
-        let step = usize::try_from(nanos(span) / nanos(self.step)).unwrap_or(usize::MAX);
-        self.by_step[step.min(Self::STEPS - 1)].fetch_add(1, Ordering::Relaxed);
-        self.nanos_max.fetch_max(nanos(span), Ordering::Relaxed);
-        if span > INTERVAL {
-            self.above_tick.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    fn count(&self) -> f64 {
-        let steps = self.by_step.iter();
-        as_f64(steps.map(|step| step.load(Ordering::Relaxed)).sum())
-    }
-
-    fn above_tick(&self) -> f64 {
-        as_f64(self.above_tick.load(Ordering::Relaxed))
-    }
-
-    /// Below this is that share of the spans, to one step.
-    fn millis(&self, share: f64) -> f64 {
-        let wanted = self.count() * share;
-        let mut passed = 0;
-        for (step, spans) in (1_u32..).zip(&self.by_step) {
-            passed += spans.load(Ordering::Relaxed);
-            if as_f64(passed) >= wanted {
-                return millis(self.step * step);
-            }
-        }
-        f64::NAN
-    }
-
-    fn millis_max(&self) -> f64 {
-        as_f64(self.nanos_max.load(Ordering::Relaxed)) / 1e6
     }
 }
 
@@ -382,8 +332,8 @@ impl Use {
 impl Seen {
     fn new() -> Self {
         Self {
-            probes: Spans::new(Duration::from_micros(2)),
-            slept: Spans::new(Duration::from_micros(100)),
+            probes: Spans::new(Duration::from_micros(2), INTERVAL),
+            slept: Spans::new(Duration::from_micros(100), INTERVAL),
             first_shown: [None; 3],
             shown_otherwise: 0,
             early: Use::default(),
@@ -421,17 +371,4 @@ fn rounds() -> u64 {
     let mut arguments = std::env::args().skip_while(|argument| argument != "--rounds");
     let given = arguments.nth(1).and_then(|rounds| rounds.parse().ok());
     given.unwrap_or(ROUNDS).max(10)
-}
-
-fn millis(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "far from 2^52")]
-const fn as_f64(count: u64) -> f64 {
-    count as f64
 }

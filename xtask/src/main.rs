@@ -11,7 +11,11 @@ use clap::Parser;
 use clap::Subcommand;
 use xshell::Shell;
 
+mod bench;
+
 mod ci;
+
+mod coverage;
 
 mod deny;
 
@@ -24,6 +28,8 @@ mod integration;
 mod kcp;
 
 mod layers;
+
+mod plugins;
 
 mod test;
 
@@ -43,10 +49,14 @@ enum Task {
     Test,
     /// Run everything that CI runs: the tests and all the rest.
     Ci(ci::Args),
-    /// Run the suites on a real kcp and with real Go peers.
+    /// Run the suites on a real kcp, with real Go peers and with real monitoring plugins.
     Integration(integration::Args),
     /// Start or stop a kcp on loopback.
     Kcp(kcp::Args),
+    /// Measure what the project promises to cost, and compare.
+    Bench(bench::Args),
+    /// Print which share of the lines the tests reach; fails where it is too small.
+    Coverage(coverage::Args),
     /// Check that crates depend on lower layers only, and on nothing that is banned.
     Layers,
     /// Check what is in the tree with cargo-deny: bans, licences, sources.
@@ -66,6 +76,8 @@ fn main() -> anyhow::Result<()> {
         Task::Ci(args) => ci::run(&sh, &args),
         Task::Integration(args) => integration::run(&sh, &args),
         Task::Kcp(args) => kcp::run(&sh, args),
+        Task::Bench(args) => bench::run(&sh, &args),
+        Task::Coverage(args) => coverage::run(&sh, &args),
         Task::Layers => layers::run(&sh),
         Task::Deny => deny::run(&sh),
         Task::Features => features::run(&sh),

@@ -121,6 +121,34 @@ impl Program {
     }
 }
 
+impl Drop for Program {
+    /// Where lines are counted, only a program that ends by itself tells which ones it reached.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a destructor cannot wait otherwise"
+    )]
+    fn drop(&mut self) {
+        let Some(pid) = self.child.id().filter(|_| counts_lines()) else {
+            return;
+        };
+        // The second signal ends it at once.
+        let twice = format!("kill -TERM {pid}; sleep 0.2; kill -TERM {pid}");
+        let asked = std::process::Command::new("sh")
+            .args(["-c", &twice])
+            .status();
+        let tries = if asked.is_ok() { 50 } else { 0 };
+        for _ in 0..tries {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+/// Where an instrumented program writes which lines it reached.
+const PROFILE: &str = "LLVM_PROFILE_FILE";
+
 /// Runs the program to its end: exit code, standard output, standard error.
 pub(crate) async fn run_to_end(
     args: &[&str],
@@ -145,5 +173,13 @@ pub(crate) async fn run_to_end(
 fn syncer_health() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_syncer-health"));
     command.env_clear();
+    if let Some(file) = std::env::var_os(PROFILE) {
+        command.env(PROFILE, file);
+    }
     command
+}
+
+/// Whether this is a run of `cargo xtask coverage`.
+fn counts_lines() -> bool {
+    std::env::var_os(PROFILE).is_some()
 }

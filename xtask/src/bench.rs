@@ -1,0 +1,364 @@
+//! Subcommand: cargo xtask bench
+
+use std::fmt;
+use std::path::Path;
+
+use anyhow::Context;
+use clap::ValueEnum;
+use serde_json::Value;
+use xshell::Shell;
+use xshell::cmd;
+
+/// What to measure, and what to do with it.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Whose budgets.
+    suite: Suite,
+    /// Print only: a budget that is not met is no error.
+    #[arg(long)]
+    lenient: bool,
+    /// Write the table to BENCHMARKS.md.
+    #[arg(long)]
+    record: bool,
+    /// How many rounds the healthy checks among hostile ones run.
+    #[arg(long, default_value_t = 10_000)]
+    rounds: u32,
+}
+
+/// Budgets that are measured together.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Suite {
+    /// Those of checks and probes.
+    Health,
+}
+
+/// One line of the table.
+#[derive(Debug, Clone, PartialEq)]
+struct Row {
+    what: String,
+    unit: String,
+    /// Nothing where it could not be measured.
+    value: Option<f64>,
+    beside: Option<(String, f64)>,
+    budget: Option<Budget>,
+}
+
+/// What a value may be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Budget {
+    AtMost(f64),
+    AtLeast(f64),
+    /// At least that share of what was measured beside it.
+    ShareAtLeast(f64),
+}
+
+const FILE: &str = "BENCHMARKS.md";
+
+const HEADER: [&str; 6] = ["what", "measured", "beside", "ratio", "budget", ""];
+
+/// Measures, prints the table, and fails where a budget is not met.
+pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
+    let mut rows = Vec::new();
+    for [package, program] in args.suite.programs() {
+        let rounds = args.rounds.to_string();
+        let output = cmd!(
+            sh,
+            "cargo bench --locked -p {package} --bench {program} -- --rounds {rounds}"
+        )
+        .read()?;
+        let before = rows.len();
+        for line in output.lines() {
+            rows.push(Row::parse(line)?);
+        }
+        anyhow::ensure!(rows.len() > before, "{package}'s {program} told nothing");
+    }
+    let table = table(&rows);
+    println!("{table}");
+    if args.record {
+        record(sh, args.suite, &table)?;
+    }
+    let missed: Vec<_> = rows
+        .iter()
+        .filter(|row| row.is_met() == Some(false))
+        .map(|row| row.what.as_str())
+        .collect();
+    if !args.lenient {
+        anyhow::ensure!(
+            missed.is_empty(),
+            "bench: {} of {} budgets are not met:\n  {}",
+            missed.len(),
+            rows.iter().filter(|row| row.budget.is_some()).count(),
+            missed.join("\n  ")
+        );
+    }
+    Ok(())
+}
+
+// === impl Suite ===
+
+impl Suite {
+    /// The measuring programs: a package and its bench target.
+    const fn programs(self) -> &'static [[&'static str; 2]] {
+        match self {
+            Self::Health => &[
+                ["health-checks", "round"],
+                ["health-checks", "hostile"],
+                ["health-bin", "probes"],
+            ],
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Health => "health",
+        }
+    }
+}
+
+// === impl Row ===
+
+impl Row {
+    /// Reads what a measuring program printed.
+    fn parse(line: &str) -> anyhow::Result<Self> {
+        let json: Value = serde_json::from_str(line)
+            .with_context(|| format!("a measuring program printed {line:?}"))?;
+        let text = |name: &str| json[name].as_str().map(str::to_owned);
+        let budget = text("budget").map(|budget| Budget::parse(&budget));
+        Ok(Self {
+            what: text("what").with_context(|| format!("no \"what\" in {line}"))?,
+            unit: text("unit").unwrap_or_default(),
+            value: json["value"].as_f64(),
+            beside: text("peer").zip(json["peer_value"].as_f64()),
+            budget: budget.transpose()?,
+        })
+    }
+
+    fn ratio(&self) -> Option<f64> {
+        let (_, beside) = self.beside.as_ref().filter(|(_, value)| *value > 0.0)?;
+        Some(self.value? / beside)
+    }
+
+    /// Whether the budget is met; what was not measured meets none.
+    fn is_met(&self) -> Option<bool> {
+        let budget = self.budget?;
+        let held = match budget {
+            Budget::AtMost(limit) => self.value.map(|value| value <= limit),
+            Budget::AtLeast(limit) => self.value.map(|value| value >= limit),
+            Budget::ShareAtLeast(limit) => self.ratio().map(|ratio| ratio >= limit),
+        };
+        Some(held.unwrap_or(false))
+    }
+
+    fn cells(&self) -> [String; 6] {
+        let shown = |value: Option<f64>| match value {
+            Some(value) => format!("{} {}", short(value), self.unit)
+                .trim_end()
+                .to_owned(),
+            None => "?".to_owned(),
+        };
+        let beside = self.beside.as_ref();
+        let met = match self.is_met() {
+            Some(true) => "met",
+            Some(false) => "NOT MET",
+            None => "",
+        };
+        [
+            self.what.clone(),
+            shown(self.value),
+            beside.map_or_else(String::new, |(peer, value)| {
+                format!("{peer}: {}", shown(Some(*value)))
+            }),
+            self.ratio()
+                .map_or_else(String::new, |ratio| format!("{} ×", short(ratio))),
+            self.budget
+                .map_or_else(String::new, |budget| budget.to_string()),
+            met.to_owned(),
+        ]
+    }
+}
+
+// === impl Budget ===
+
+impl Budget {
+    /// Reads `≤ 2`, `≥ 2` or `≥ 0.9 ×`.
+    fn parse(text: &str) -> anyhow::Result<Self> {
+        let mut words = text.split(' ');
+        let (sign, limit, times) = (words.next(), words.next(), words.next());
+        let limit: f64 = limit
+            .and_then(|limit| limit.parse().ok())
+            .with_context(|| format!("{text:?} is no budget"))?;
+        match (sign, times) {
+            (Some("≤"), None) => Ok(Self::AtMost(limit)),
+            (Some("≥"), None) => Ok(Self::AtLeast(limit)),
+            (Some("≥"), Some("×")) => Ok(Self::ShareAtLeast(limit)),
+            _ => anyhow::bail!("{text:?} is no budget"),
+        }
+    }
+}
+
+impl fmt::Display for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AtMost(limit) => write!(f, "≤ {}", short(*limit)),
+            Self::AtLeast(limit) => write!(f, "≥ {}", short(*limit)),
+            Self::ShareAtLeast(limit) => write!(f, "≥ {} ×", short(*limit)),
+        }
+    }
+}
+
+/// A table that people and Markdown can read.
+fn table(rows: &[Row]) -> String {
+    let header = HEADER.map(str::to_owned);
+    let cells: Vec<_> = std::iter::once(header)
+        .chain(rows.iter().map(Row::cells))
+        .collect();
+    let width = |column: usize| {
+        let of = |row: &[String; 6]| row[column].chars().count();
+        cells.iter().map(of).max().unwrap_or_default()
+    };
+    let widths = [0, 1, 2, 3, 4, 5].map(width);
+    let mut lines: Vec<_> = cells
+        .iter()
+        .map(|row| {
+            let padded = row.iter().zip(widths);
+            let padded: Vec<_> = padded
+                .map(|(cell, width)| format!("{cell:width$}"))
+                .collect();
+            format!("| {} |", padded.join(" | "))
+        })
+        .collect();
+    let rule: Vec<_> = widths.iter().map(|width| "-".repeat(*width)).collect();
+    lines.insert(1, format!("| {} |", rule.join(" | ")));
+    lines.join("\n")
+}
+
+/// Three digits or so.
+fn short(value: f64) -> String {
+    let decimals = match value.abs() {
+        size if size.fract() == 0.0 || size >= 100.0 => 0,
+        size if size >= 10.0 => 1,
+        size if size >= 0.1 => 2,
+        _ => 3,
+    };
+    format!("{value:.decimals$}")
+}
+
+/// Writes a suite's section of the file, and leaves the others as they are.
+fn record(sh: &Shell, suite: Suite, table: &str) -> anyhow::Result<()> {
+    let name = suite.name();
+    let date = cmd!(sh, "date -u +%Y-%m-%d").quiet().read()?;
+    let commit = cmd!(sh, "git describe --always --dirty").quiet().read()?;
+    let rustc = cmd!(sh, "rustc --version").quiet().read()?;
+    let machine = machine(sh)?;
+    let section = format!(
+        "## {name}\n\n`cargo xtask bench {name}` on {date} at `{commit}`, {rustc}, {machine}.\n\n{table}\n"
+    );
+    let old = match Path::new(&sh.current_dir()).join(FILE).exists() {
+        true => sh.read_file(FILE)?,
+        false => String::new(),
+    };
+    sh.write_file(FILE, with_section(&old, name, &section))?;
+    println!("{FILE}: section {name:?} is written");
+    Ok(())
+}
+
+/// The file with one section put in or replaced.
+fn with_section(old: &str, name: &str, section: &str) -> String {
+    const HEAD: &str = "# Benchmarks\n\nWhat the project promises to cost, and what it does cost; written by `cargo xtask bench SUITE --record`.\nA ratio is of two things that were measured in the same run.\n";
+    let mut sections: Vec<_> = old
+        .split("\n## ")
+        .skip(1)
+        .map(|rest| format!("## {}\n", rest.trim_end()))
+        .collect();
+    let place = sections
+        .iter()
+        .position(|old| old.lines().next() == Some(&format!("## {name}")));
+    match place {
+        Some(place) => section.clone_into(&mut sections[place]),
+        None => sections.push(section.to_owned()),
+    }
+    format!("{HEAD}\n{}", sections.join("\n"))
+}
+
+/// What the numbers were measured on.
+fn machine(sh: &Shell) -> anyhow::Result<String> {
+    let cores = std::thread::available_parallelism()?;
+    let cpuinfo = sh.read_file("/proc/cpuinfo").unwrap_or_default();
+    let model = cpuinfo
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
+        .map_or("an unknown processor", |(_, model)| model);
+    Ok(format!("{cores} cores of {model}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_is_met_by_the_value_or_by_the_ratio() {
+        for (value, beside, budget, met) in [
+            ("1.9", "", "≤ 2", Some(true)),
+            ("2.1", "", "≤ 2", Some(false)),
+            ("null", "", "≤ 2", Some(false)),
+            ("3", "", "≥ 2", Some(true)),
+            (
+                "9",
+                r#","peer":"bare","peer_value":10"#,
+                "≥ 0.9 ×",
+                Some(true),
+            ),
+            (
+                "8",
+                r#","peer":"bare","peer_value":10"#,
+                "≥ 0.9 ×",
+                Some(false),
+            ),
+            ("8", "", "≥ 0.9 ×", Some(false)),
+        ] {
+            let line = format!(
+                r#"{{"what":"a","unit":"ms","value":{value}{beside},"budget":"{budget}"}}"#
+            );
+            let row = Row::parse(&line).unwrap();
+            assert_eq!(row.is_met(), met, "{line}");
+        }
+        let row = Row::parse(r#"{"what":"a","unit":"ms","value":1}"#).unwrap();
+        assert_eq!(row.is_met(), None);
+    }
+
+    #[test]
+    fn what_is_no_row_or_no_budget_is_told() {
+        assert!(Row::parse("warming up").is_err());
+        for budget in ["2", "< 2", "≤ two", "≤ 0.9 ×"] {
+            let line = format!(r#"{{"what":"a","value":1,"budget":"{budget}"}}"#);
+            assert!(Row::parse(&line).is_err(), "{budget}");
+        }
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let rows = [
+            r#"{"what":"short","unit":"µs","value":1.234,"budget":"≤ 2"}"#,
+            r#"{"what":"a longer one","unit":"","value":1234.5,"peer":"bare","peer_value":1000}"#,
+        ];
+        let rows = rows.map(|line| Row::parse(line).unwrap());
+        let expected = "\
+| what         | measured | beside     | ratio  | budget |     |
+| ------------ | -------- | ---------- | ------ | ------ | --- |
+| short        | 1.23 µs  |            |        | ≤ 2    | met |
+| a longer one | 1234     | bare: 1000 | 1.23 × |        |     |";
+        assert_eq!(table(&rows), expected);
+    }
+
+    #[test]
+    fn a_section_is_replaced_where_it_stands() {
+        let one = with_section("", "health", "## health\n\nold\n");
+        let two = with_section(&one, "hub", "## hub\n\nhub\n");
+        let three = with_section(&two, "health", "## health\n\nnew\n");
+        assert!(three.starts_with("# Benchmarks\n"), "{three}");
+        assert!(
+            three.ends_with("\n## health\n\nnew\n\n## hub\n\nhub\n"),
+            "{three}"
+        );
+    }
+}
