@@ -55,7 +55,8 @@ pub struct MonitorConfig {
     /// How many checks run at a time. Default: 256: enough that slow ones do not hold up a first
     /// round, and few enough to bound sockets and memory. 0 counts as 1.
     pub concurrency: usize,
-    /// How many threads the checks share. Default: 2. 0 counts as 1.
+    /// How many threads the checks share. Default: 4, so that two checks that block at once leave as
+    /// many for the others until they are found out. 0 counts as 1.
     pub workers: usize,
     /// How many checks may hold or block a thread of their own at a time; further ones that are
     /// known to block are not run and become Unknown, `NoThread`. Default: 64. 0 counts as 1.
@@ -139,7 +140,7 @@ impl Default for MonitorConfig {
         Self {
             probe_rules: ProbeRules::default(),
             concurrency: 256,
-            workers: 2,
+            workers: 4,
             blocked_max: 64,
             seed: 0,
         }
