@@ -5,6 +5,8 @@ use std::time::Instant;
 use xshell::Shell;
 use xshell::cmd;
 
+use crate::bench;
+use crate::coverage;
 use crate::deny;
 use crate::features;
 use crate::integration;
@@ -47,6 +49,9 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
     step("deny", || deny::run(sh))?;
     step("features", || features::run(sh))?;
     step("demo", || demo(sh))?;
+    // What it prints is kept in the log; machines that run CI are too noisy to judge it.
+    step("bench", || bench::run(sh, &bench::Args::for_ci()))?;
+    step("coverage", || coverage::run(sh, &coverage::Args::for_ci()))?;
     step("integration", || {
         integration::run(sh, &integration::Args::for_ci())
     })?;

@@ -23,6 +23,16 @@ pub(crate) struct Args {
     lenient: bool,
 }
 
+impl Args {
+    /// CI fails below the minimum.
+    pub(crate) const fn for_ci() -> Self {
+        Self {
+            missed: None,
+            lenient: false,
+        }
+    }
+}
+
 /// The lines of one file, by whether a test reached them.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Lines {
@@ -49,13 +59,17 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
     sh.create_dir(&folder)?;
     let build = ["--locked", "--skip-clean", "--all-features", "--workspace"];
     let scope = ["--exclude", "xtask", "--follow-exec"];
-    cmd!(
+    let run = cmd!(
         sh,
         "{tarpaulin} tarpaulin --engine llvm {build...} {scope...} --timeout {SILENCE_MAX_SECONDS}
          --target-dir {folder} --out Json --output-dir {folder}"
-    )
-    .ignore_stdout()
-    .run()?;
+    );
+    let output = run.ignore_status().output()?;
+    if !output.status.success() {
+        // What the tests said is only worth reading where one failed.
+        println!("{}", String::from_utf8_lossy(&output.stdout));
+        anyhow::bail!("coverage: a test failed, or the build; see above");
+    }
     let report = sh.read_file(folder.join("tarpaulin-report.json"))?;
     let files = files(&serde_json::from_str(&report)?, &project_root()?)?;
     if let Some(name) = &args.missed {
