@@ -22,6 +22,9 @@ const JITTER: f64 = 0.04;
 /// (component-helpers retries five times too, but without a wait).
 const ATTEMPTS_MAX: u32 = 5;
 
+/// So many errors are remembered as told; one that nobody has heard of for longer is news again.
+const TOLD_MAX: usize = 8;
+
 /// A goodbye may take this long.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -44,6 +47,8 @@ pub struct AgentMachine {
     in_flight: Option<InFlight>,
     next_beat: Instant,
     retry_at: Option<Instant>,
+    /// Until when the other side asked to be left alone.
+    alone_until: Option<Instant>,
     /// Whether something changed since the attempt under way was made.
     prompted: bool,
     /// Since when nothing was acknowledged, less the pauses of the process itself.
@@ -55,6 +60,8 @@ pub struct AgentMachine {
     missed: u64,
     round_trip: Option<Duration>,
     error: Option<String>,
+    /// What was told of failures since the last beat that arrived at its first attempt; bounded.
+    told: VecDeque<String>,
     leaving: Leaving,
     /// Bounded: one input gives at most four outputs, and the driver empties it before the next.
     outputs: VecDeque<AgentOutput>,
@@ -179,6 +186,7 @@ impl AgentMachine {
             in_flight: None,
             next_beat: now,
             retry_at: None,
+            alone_until: None,
             prompted: false,
             silent_since: now,
             sequence: Sequence::default(),
@@ -188,6 +196,7 @@ impl AgentMachine {
             missed: 0,
             round_trip: None,
             error: None,
+            told: VecDeque::new(),
             leaving: Leaving::No,
             outputs: VecDeque::new(),
         };
@@ -342,6 +351,9 @@ impl AgentMachine {
         self.silent_since = now;
         self.round_trip = Some(round_trip);
         self.error = None;
+        if in_flight.attempt == 1 {
+            self.told.clear();
+        }
         self.consecutive_missed = 0;
         self.consecutive_failures = 0;
         self.backoff.reset();
@@ -349,12 +361,12 @@ impl AgentMachine {
             self.set_interval(interval, now);
         }
         if let Some(within) = ack.again_within {
-            self.next_beat = self.next_beat.min(now + within);
-        }
-        if self.prompted {
-            self.next_beat = now;
+            self.bring_forward(now + within);
         }
         self.leave_alone(ack.retry_after, now);
+        if self.prompted {
+            self.bring_forward(now);
+        }
     }
 
     fn attempt_failed(
@@ -365,7 +377,7 @@ impl AgentMachine {
         now: Instant,
     ) {
         self.consecutive_failures = self.consecutive_failures.saturating_add(1);
-        let is_news = self.error.as_ref() != Some(&error);
+        let is_news = self.is_news(&error);
         self.error = Some(error.clone());
         let (sequence, attempt) = (self.sequence, in_flight.attempt);
         self.emit(EventKind::AttemptFailed {
@@ -382,9 +394,29 @@ impl AgentMachine {
         self.leave_alone(retry_after, now);
     }
 
+    /// Whether an error was not told yet: a server that comes back often fails in a few ways in
+    /// turn, and one may fail at each beat and take the next attempt; each is told once.
+    fn is_news(&mut self, error: &str) -> bool {
+        let is_news = !self.told.iter().any(|told| told == error);
+        if is_news {
+            self.told.truncate(TOLD_MAX - 1);
+            self.told.push_front(error.to_owned());
+        }
+        is_news
+    }
+
     /// Obeys a Retry-After, up to half the timeout.
     fn leave_alone(&mut self, retry_after: Option<Duration>, now: Instant) {
-        self.next_beat = self.next_beat.max(now + self.bounded(retry_after));
+        self.alone_until = retry_after.map(|_| now + self.bounded(retry_after));
+        if let Some(until) = self.alone_until {
+            self.next_beat = self.next_beat.max(until);
+        }
+    }
+
+    /// Lets the next beat come no later than `at`, but for a Retry-After.
+    fn bring_forward(&mut self, at: Instant) {
+        let at = self.alone_until.map_or(at, |until| at.max(until));
+        self.next_beat = self.next_beat.min(at);
     }
 
     fn bounded(&self, retry_after: Option<Duration>) -> Duration {
@@ -427,7 +459,7 @@ impl AgentMachine {
 
     fn prompt(&mut self, now: Instant) {
         if self.beat.is_some_and(|beat| beat.acknowledged) {
-            self.next_beat = self.next_beat.min(now);
+            self.bring_forward(now);
         } else {
             self.prompted = true;
         }
@@ -440,7 +472,8 @@ impl AgentMachine {
         }
         self.config = config;
         self.backoff.set_cap(config.interval() / 2);
-        self.next_beat = self.next_beat.min(now + self.jittered_interval());
+        let next = now + self.jittered_interval();
+        self.bring_forward(next);
         self.emit(EventKind::IntervalChanged {
             interval: config.interval(),
         });
@@ -448,7 +481,7 @@ impl AgentMachine {
 
     fn paused(&mut self, pause: Duration, now: Instant) {
         self.silent_since = (self.silent_since + pause).min(now);
-        self.next_beat = self.next_beat.min(now);
+        self.bring_forward(now);
         self.retry_at = None;
         if let Some(beat) = &mut self.beat {
             beat.excused = true;

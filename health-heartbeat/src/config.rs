@@ -151,9 +151,9 @@ impl Default for HeartbeatConfig {
 mod tests {
     use super::*;
 
-    /// client-go #65094, controller-runtime #1760, Kubernetes #121793.
+    /// controller-runtime #1760: durations that could not work hung without a word.
     #[test]
-    fn pitfalls_12_13_48_values_that_cannot_work_together_are_refused() {
+    fn pitfall_13_values_that_cannot_work_together_are_all_told() {
         for (interval, timeout, threshold, wrong) in [
             (10_000, 30_000, 3, 0),
             (10_000, 20_000, 1, 0),
@@ -165,6 +165,21 @@ mod tests {
             let result = HeartbeatConfig::new(ms(interval), ms(timeout), threshold);
             let found = result.err().map_or(0, |error| error.0.len());
             assert_eq!(found, wrong, "{interval} {timeout} {threshold}");
+        }
+    }
+
+    /// client-go #65094, Kubernetes #121793: one hang used up the whole grace. Here a hang, the
+    /// longest wait after it and one more attempt fit into every timeout that is allowed.
+    #[test]
+    fn pitfall_48_two_attempts_and_the_wait_between_fit_into_every_timeout() {
+        for interval in [100, 999, 1_000, 10_000, 60_000, 86_400_000] {
+            for timeout in [2 * interval, 2 * interval + 1, 3 * interval, 100 * interval] {
+                let config = HeartbeatConfig::new(ms(interval), ms(timeout), 3).unwrap();
+                let deadline = config.attempt_deadline();
+                let wait = config.interval() / 2;
+                let spent = deadline + wait + deadline;
+                assert!(spent < config.timeout(), "{interval} {timeout}: {spent:?}");
+            }
         }
     }
 

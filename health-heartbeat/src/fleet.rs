@@ -236,12 +236,13 @@ impl Fleet {
         }
     }
 
-    /// The hub itself stood still for `pause`: what it could not hear is nobody's silence.
-    pub fn paused(&mut self, pause: Duration) {
+    /// The hub itself stood still for `pause`: what it could not hear is nobody's silence. Every
+    /// deadline moves by that and a second, to a full allowance from `now` at most.
+    pub fn paused(&mut self, pause: Duration, now: Instant) {
         self.timers.clear();
         let agents: Vec<_> = self.names.values().copied().collect();
         for agent in agents {
-            self.records[agent.0 as usize].paused(pause);
+            self.records[agent.0 as usize].paused(pause, now);
             self.arm(agent);
         }
     }

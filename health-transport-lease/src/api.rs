@@ -1,6 +1,8 @@
 //! Makes the machines' calls.
 
 use std::error::Error;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -26,6 +28,8 @@ use crate::http_form::one_line;
 pub(crate) struct Api {
     cluster: Cluster,
     objects: Objects,
+    /// Whether the last call failed in a way that other credentials may mend.
+    refused: AtomicBool,
 }
 
 /// A machine whose calls are made here.
@@ -44,6 +48,11 @@ pub(crate) trait Machine {
 /// No object is larger in etcd; what is, is not read to its end.
 const BODY_MAX: usize = 4 * 1024 * 1024;
 
+/// What rustls says of a certificate that it does not believe.
+const UNTRUSTED: &str = "invalid peer certificate";
+
+const NO_ANSWER: &str = "no answer in time";
+
 /// The clock by which everything here is decided.
 pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
@@ -60,7 +69,11 @@ pub(crate) fn slept() -> Duration {
 
 impl Api {
     pub(crate) const fn new(cluster: Cluster, objects: Objects) -> Self {
-        Self { cluster, objects }
+        Self {
+            cluster,
+            objects,
+            refused: AtomicBool::new(false),
+        }
     }
 
     pub(crate) const fn objects(&self) -> &Objects {
@@ -109,21 +122,27 @@ impl Api {
 
     async fn call(&self, call: &Call) -> Reply {
         let request = call.verb.request(&self.objects);
-        let sent = now();
-        tokio::time::timeout_at(call.by.into(), self.exchange(request))
+        let answer = async {
+            if self.refused.load(Ordering::Relaxed) {
+                self.cluster.refresh().await;
+            }
+            self.exchange(request).await
+        };
+        let reply = tokio::time::timeout_at(call.by.into(), answer)
             .await
-            .unwrap_or_else(|_| {
-                let waited = now().saturating_duration_since(sent);
-                Err(ApiError::new(
-                    ErrorKind::Timeout,
-                    format!("no answer within {waited:.1?}"),
-                ))
-            })
+            // How long it took is not said: the same failure reads the same, and is told once.
+            .unwrap_or_else(|_| Err(ApiError::new(ErrorKind::Timeout, NO_ANSWER)));
+        let refused = reply.as_ref().is_err_and(|error| {
+            matches!(error.kind, ErrorKind::Connection | ErrorKind::Unauthorized)
+        });
+        self.refused.store(refused, Ordering::Relaxed);
+        reply
     }
 
     async fn exchange(&self, raw: RawRequest) -> Reply {
         let broken = |error: &(dyn Error + 'static)| {
-            ApiError::new(ErrorKind::Connection, one_line(&chain(error)))
+            let message = self.explained(one_line(&chain(error)));
+            ApiError::new(ErrorKind::Connection, message)
         };
         let body = raw
             .body
@@ -155,10 +174,21 @@ impl Api {
         }
         .reply()
     }
+
+    /// Where a server's certificate is not believed, says by what it is judged.
+    fn explained(&self, message: String) -> String {
+        match self.cluster.trusts() {
+            Some(trusts) if message.contains(UNTRUSTED) => format!(
+                "{message}: it is verified by {trusts}; \
+                 if the server's authority was replaced, put the new one there"
+            ),
+            Some(_) | None => message,
+        }
+    }
 }
 
 /// An error with its causes, each said once.
-fn chain(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut line = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

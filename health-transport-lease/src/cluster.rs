@@ -6,6 +6,8 @@ use std::fmt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::PoisonError;
+use std::sync::RwLock;
 use std::time::Duration;
 
 use http::Uri;
@@ -13,6 +15,12 @@ use kube::Client;
 use kube::Config;
 use kube::config::KubeConfigOptions;
 use kube::config::Kubeconfig;
+use tokio::sync::Mutex;
+
+mod source;
+
+use source::Files;
+use source::Source;
 
 /// Where the cluster and the credentials for it are found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -29,10 +37,31 @@ pub struct ClusterConfig {
 }
 
 /// A cluster that can be called.
+///
+/// A cheap handle. What its files say is read again after a failed connection and after refused
+/// credentials, so that a rotated authority, certificate or token is found by itself; what cannot
+/// be used keeps the last good.
 #[derive(Clone)]
 pub struct Cluster {
-    client: Client,
+    access: Arc<RwLock<Access>>,
     server: Arc<str>,
+    /// Nothing where the client is a caller's.
+    source: Option<Arc<Source>>,
+}
+
+/// By what the server is called and verified.
+#[derive(Clone)]
+struct Access {
+    client: Client,
+    /// Nothing where that is not known.
+    trusts: Option<Arc<str>>,
+}
+
+/// What a configuration names.
+struct Loaded {
+    config: Config,
+    files: Vec<PathBuf>,
+    trusts: String,
 }
 
 /// Indicates a configuration by which no cluster can be called; names the key. Permanent.
@@ -68,9 +97,38 @@ impl ClusterConfig {
         kubeconfig_env: Option<&OsStr>,
         timeout: Duration,
     ) -> Result<Option<Cluster>, ClusterError> {
-        let Some(mut config) = self.load(kubeconfig_env).await? else {
+        let Some((access, server, files)) = self.make(kubeconfig_env, timeout).await? else {
             return Ok(None);
         };
+        let source = Source {
+            config: self.clone(),
+            kubeconfig_env: kubeconfig_env.map(OsStr::to_owned),
+            timeout,
+            server: Arc::clone(&server),
+            files: Arc::new(Mutex::new(files)),
+        };
+        Ok(Some(Cluster {
+            access: Arc::new(RwLock::new(access)),
+            server,
+            source: Some(Arc::new(source)),
+        }))
+    }
+
+    /// A client, the server's URL, and the files that the client was made from.
+    async fn make(
+        &self,
+        kubeconfig_env: Option<&OsStr>,
+        timeout: Duration,
+    ) -> Result<Option<(Access, Arc<str>, Files)>, ClusterError> {
+        let Some(first) = self.load(kubeconfig_env).await? else {
+            return Ok(None);
+        };
+        // Read between two loads: what changes meanwhile is in the second, or differs later.
+        let files = Files::read(first.files);
+        let Some(loaded) = self.load(kubeconfig_env).await? else {
+            return Ok(None);
+        };
+        let mut config = loaded.config;
         config.cluster_url = self.address(&config.cluster_url)?;
         config.connect_timeout = Some(timeout);
         config.read_timeout = Some(timeout);
@@ -84,10 +142,14 @@ impl ClusterConfig {
             ClusterError::new(format!("cluster: cannot make a client for {server}"))
                 .with_source(error)
         })?;
-        Ok(Some(Cluster::new(client, server)))
+        let access = Access {
+            client,
+            trusts: Some(loaded.trusts.into()),
+        };
+        Ok(Some((access, server.into(), files)))
     }
 
-    async fn load(&self, env: Option<&OsStr>) -> Result<Option<Config>, ClusterError> {
+    async fn load(&self, env: Option<&OsStr>) -> Result<Option<Loaded>, ClusterError> {
         if self.in_cluster {
             return self.load_in_cluster().map(Some);
         }
@@ -117,8 +179,10 @@ impl ClusterConfig {
             context: Some(self.context.clone()).filter(|context| !context.is_empty()),
             ..KubeConfigOptions::default()
         };
+        let trusts = source::trusted(&merged, &self.context, &paths[0]);
+        let mut files = source::named_files(&merged);
         let config = Config::from_custom_kubeconfig(merged, &options).await;
-        config.map(Some).map_err(|error| {
+        let config = config.map_err(|error| {
             let context = match &*self.context {
                 "" => "its current context".to_owned(),
                 name => format!("its context {name:?}"),
@@ -128,10 +192,16 @@ impl ClusterConfig {
                 "cluster.kubeconfig {path}: cannot use {context}: set cluster.context to one it has"
             ))
             .with_source(error)
-        })
+        })?;
+        files.extend(paths);
+        Ok(Some(Loaded {
+            config,
+            files,
+            trusts,
+        }))
     }
 
-    fn load_in_cluster(&self) -> Result<Config, ClusterError> {
+    fn load_in_cluster(&self) -> Result<Loaded, ClusterError> {
         if !self.workspace.is_empty() {
             return Err(ClusterError::new(format!(
                 "cluster.inCluster is set together with syncTarget.workspace {:?}: the in-cluster \
@@ -145,9 +215,16 @@ impl ClusterConfig {
                     .to_owned(),
             ));
         }
-        Config::incluster().map_err(|error| {
+        let config = Config::incluster().map_err(|error| {
             ClusterError::new("cluster.inCluster: this is not a pod with a service account".into())
                 .with_source(error)
+        })?;
+        let token = config.auth_info.token_file.as_ref().map(PathBuf::from);
+        let authority = config.root_cert_file.clone();
+        Ok(Loaded {
+            config,
+            files: token.into_iter().chain(authority).collect(),
+            trusts: "the service account's ca.crt".to_owned(),
         })
     }
 
@@ -216,16 +293,62 @@ impl Cluster {
     /// The client must not retry by itself: retries inside a deadline are the machines' decision.
     #[must_use]
     pub fn new(client: Client, server: impl Into<Arc<str>>) -> Self {
-        Self {
+        let access = Access {
             client,
+            trusts: None,
+        };
+        Self {
+            access: Arc::new(RwLock::new(access)),
             server: server.into(),
+            source: None,
         }
     }
 
-    /// The client.
+    /// The client, by what its files said when they were last read.
     #[must_use]
-    pub const fn client(&self) -> &Client {
-        &self.client
+    pub fn client(&self) -> Client {
+        self.access().client
+    }
+
+    /// By what the server is verified, where that is known.
+    pub(crate) fn trusts(&self) -> Option<Arc<str>> {
+        self.access().trusts
+    }
+
+    /// Reads the files again, and makes the client anew if they have changed.
+    ///
+    /// # Cancel safety
+    ///
+    /// The reading goes on when the future is dropped; there is never a second one beside it.
+    pub(crate) async fn refresh(&self) {
+        let Some(source) = self.source.clone() else {
+            return;
+        };
+        let Ok(mut seen) = Arc::clone(&source.files).try_lock_owned() else {
+            return;
+        };
+        let (access, server) = (Arc::clone(&self.access), Arc::clone(&self.server));
+        let runtime = tokio::runtime::Handle::current();
+        let read = tokio::task::spawn_blocking(move || {
+            match runtime.block_on(source.make_again(&mut seen)) {
+                None => {}
+                Some(Ok(made)) => {
+                    *access.write().unwrap_or_else(PoisonError::into_inner) = made;
+                    tracing::info!(%server, "the credentials' files have changed: they are used");
+                }
+                Some(Err(error)) => {
+                    let error = crate::api::chain(&error);
+                    tracing::warn!(%server, "the credentials stay as they are: {error}");
+                }
+            }
+        });
+        // A panic leaves the last good.
+        let _ = read.await;
+    }
+
+    fn access(&self) -> Access {
+        let access = self.access.read();
+        access.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The server's URL, without secrets.

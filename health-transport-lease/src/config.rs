@@ -61,7 +61,7 @@ impl LeaseConfig {
                 allowed: format!("1 to {LABEL_MAX} of a-z, 0-9 and '-' are allowed"),
             });
         }
-        if name.len() > SUBDOMAIN_MAX || !name.split('.').all(is_label) {
+        if !is_subdomain(&name) {
             return Err(InvalidConfig {
                 key: "name",
                 value: name,
@@ -85,6 +85,11 @@ impl LeaseConfig {
     pub fn name(&self) -> &str {
         &self.name
     }
+}
+
+/// Whether an object may be called that.
+pub(crate) fn is_subdomain(text: &str) -> bool {
+    text.len() <= SUBDOMAIN_MAX && text.split('.').all(is_label)
 }
 
 fn is_label(text: &str) -> bool {

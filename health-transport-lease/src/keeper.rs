@@ -149,7 +149,13 @@ impl HeartbeatTransport for LeaseTransport {
         self.keeper.handle(input, now());
         match self.api.drive(&mut self.keeper).await {
             LeaseOutcome::Acknowledged | LeaseOutcome::Released => Ok(Acknowledgement::default()),
-            LeaseOutcome::StandingBy { holder } => Ok(Acknowledgement::standing_by(holder)),
+            LeaseOutcome::StandingBy { holder } => {
+                let follows_at = self.keeper.machine.follows_at();
+                Ok(Acknowledgement {
+                    again_within: follows_at.map(|at| at.saturating_duration_since(now())),
+                    ..Acknowledgement::standing_by(holder)
+                })
+            }
             LeaseOutcome::Failed { operation, error } => Err(self.failed(operation, &error)),
         }
     }

@@ -68,6 +68,8 @@ pub struct LeaseMachine {
     /// The first write of a sequence whose answer never came.
     unanswered: Option<Unanswered>,
     tenure: Tenure,
+    /// When another's Lease can be taken over, as last seen.
+    follows_at: Option<Instant>,
     task: Option<Task>,
     flight: Option<Flight>,
     /// Until when the next call waits, after a conflict.
@@ -114,6 +116,7 @@ impl LeaseMachine {
             newcomer: true,
             unanswered: None,
             tenure: Tenure::default(),
+            follows_at: None,
             task: None,
             flight: None,
             wait: None,
@@ -133,6 +136,15 @@ impl LeaseMachine {
     #[must_use]
     pub const fn tenure(&self) -> &Tenure {
         &self.tenure
+    }
+
+    /// When the other's Lease can be taken over, unless it is seen to be renewed before; nothing
+    /// while nobody else holds it.
+    ///
+    /// A beat at that time finds out at once, and one that is due a little earlier would not.
+    #[must_use]
+    pub const fn follows_at(&self) -> Option<Instant> {
+        self.follows_at
     }
 
     /// Takes an input in.
@@ -165,6 +177,7 @@ impl LeaseMachine {
         self.abandon();
         self.outputs.clear();
         self.wait = None;
+        self.follows_at = None;
         self.backoff.reset();
         self.task = Some(Task::new(goal, wall, by, now));
         self.step(now);
@@ -261,8 +274,9 @@ impl LeaseMachine {
             }
             Plan::Renew => self.write(object, None, renewal, now),
             Plan::TakeOver => self.write(object, Some(1), renewal, now),
-            Plan::StandBy { holder, .. } => {
+            Plan::StandBy { holder, until } => {
                 self.newcomer = false;
+                self.follows_at = Some(until);
                 self.tenure.other = Some(holder.clone());
                 self.done(LeaseOutcome::StandingBy { holder });
             }

@@ -267,10 +267,10 @@ mod tests {
         assert_eq!(duration_seconds(Duration::MAX), i32::MAX);
     }
 
-    /// OCM [R] nil renewTime, and the crates' [R] null holder and transitions after a release:
-    /// Leases as kubelet, client-go, kubert and nobody in their right mind write them.
+    /// OCM [R] nil renewTime, and the crates' [R] null holder and transitions after a release
+    /// (33): Leases as kubelet, client-go, kubert and nobody in their right mind write them.
     #[test]
-    fn pitfalls_19_33_missing_null_and_garbage_fields_are_read() {
+    fn pitfall_19_missing_null_and_garbage_fields_are_read() {
         let garbage = [
             Value::Null,
             json!(""),

@@ -19,6 +19,7 @@ use health_heartbeat::Heartbeat;
 use health_heartbeat::Identity;
 use health_heartbeat::Sequence;
 
+pub use model::Caller;
 pub use model::Fault;
 pub use model::Model;
 pub use server::Server;

@@ -73,7 +73,8 @@ pub struct Deadlines {
     pub read: Duration,
     /// For one frame to leave: 10 s, or the heartbeat's timeout.
     pub write: Duration,
-    /// For a ping's answer, before the connection counts as dead: the heartbeat's timeout.
+    /// For a ping's answer, before the connection counts as dead: two thirds of what an interval
+    /// leaves of the heartbeat's timeout, so that there is time for another connection.
     pub pong: Duration,
 }
 
@@ -139,7 +140,7 @@ impl Deadlines {
             handshake: HANDSHAKE.min(timeout / 2),
             read: READ.min(timeout),
             write: WRITE.min(timeout),
-            pong: timeout,
+            pong: timeout.saturating_sub(heartbeat.interval()) * 2 / 3,
         }
     }
 }
@@ -155,6 +156,9 @@ impl std::fmt::Debug for ReportSource {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reconnect::Hint;
+    use crate::reconnect::Reconnect;
+    use std::time::Instant;
 
     #[test]
     fn a_short_heartbeat_shortens_the_deadlines_and_a_long_one_leaves_them() {
@@ -170,9 +174,30 @@ mod tests {
             } = deadlines;
             [dial, handshake, read, write, pong].map(|deadline| deadline.as_secs())
         };
-        assert_eq!(of(10, 30), [15, 10, 30, 10, 30]);
-        assert_eq!(of(60, 180), [30, 10, 60, 10, 180]);
-        assert_eq!(of(1, 4), [2, 2, 4, 4, 4]);
+        assert_eq!(of(10, 30), [15, 10, 30, 10, 13]);
+        assert_eq!(of(60, 180), [30, 10, 60, 10, 80]);
+        assert_eq!(of(1, 4), [2, 2, 4, 4, 2]);
+    }
+
+    /// Kubernetes #121793: the grace for a node was shorter than the time in which the kubelet
+    /// found its connection dead. Here a dead one is found, and the next one dialed, before the
+    /// timeout is over: the ping that nobody answers goes within a jittered interval.
+    #[test]
+    fn pitfall_48_a_dead_connection_is_found_while_there_is_time_for_another() {
+        for (interval, timeout) in [(1, 2), (1, 4), (10, 20), (10, 30), (60, 120), (60, 600)] {
+            let heartbeat = HeartbeatConfig::new(secs(interval), secs(timeout), 3).unwrap();
+            let ping = heartbeat.interval().mul_f64(1.04);
+            let found = ping + Deadlines::of(&heartbeat).pong;
+            let start = Instant::now();
+            for seed in 0..100 {
+                let mut reconnect = Reconnect::new(&heartbeat, seed);
+                reconnect.connected(start);
+                let again = reconnect.failed(Hint::default(), start + found) - start;
+                let left = heartbeat.timeout().saturating_sub(again);
+                let share = left.as_secs_f64() / heartbeat.timeout().as_secs_f64();
+                assert!(share > 0.05, "{interval} s, {timeout} s: {left:?} left");
+            }
+        }
     }
 
     fn secs(secs: u64) -> Duration {

@@ -108,6 +108,25 @@ mod tests {
         assert!(*peak < 40, "{peak} of 1000 in a tenth of a second");
     }
 
+    /// Kubernetes #65954: each failure closed all connections, and each new one began with lists.
+    /// Whoever is thrown out at once, again and again, dials twice an interval in the long run.
+    #[test]
+    fn pitfall_8_failures_do_not_become_dials_without_end() {
+        let start = Instant::now();
+        for (seed, let_in) in (0..100).flat_map(|seed| [(seed, false), (seed, true)]) {
+            let mut reconnect = Reconnect::new(&HeartbeatConfig::default(), seed);
+            let (mut now, mut dials) = (start, 0);
+            while now < start + ms(3_600_000) {
+                if let_in {
+                    reconnect.connected(now);
+                }
+                now = reconnect.failed(Hint::default(), now);
+                dials += 1;
+            }
+            assert!((600..=850).contains(&dials), "{dials} in 360 intervals");
+        }
+    }
+
     #[test]
     fn only_a_connection_that_stood_for_an_interval_begins_the_backoff_anew() {
         let mut reconnect = Reconnect::new(&HeartbeatConfig::default(), 1);

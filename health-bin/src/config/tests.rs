@@ -170,6 +170,92 @@ fn an_interval_longer_than_the_timeout_says_what_would_be_right() {
     );
 }
 
+/// controller-runtime #1760: with durations that do not fit together a lease was never renewed,
+/// and nothing said so.
+#[test]
+fn pitfall_13_durations_that_cannot_work_are_told_with_their_key() {
+    for (text, key) in [
+        ("heartbeat: { interval: 0s }", "heartbeat"),
+        (
+            "heartbeat: { interval: 1ms, intervalMin: 1ms }",
+            "heartbeat",
+        ),
+        ("heartbeat: { interval: 30s }", "heartbeat"),
+        ("heartbeat: { timeout: 0s }", "heartbeat"),
+        ("heartbeat: { timeout: 19s }", "heartbeat"),
+        ("heartbeat: { intervalMin: 0s }", "heartbeat"),
+        ("heartbeat: { intervalMin: 20s }", "heartbeat"),
+        ("heartbeat: { intervalMax: 5s }", "heartbeat"),
+        ("heartbeat: { failureThreshold: 0 }", "heartbeat"),
+        ("heartbeat: { interval: 10 }", "heartbeat.interval"),
+        ("heartbeat: { interval: -10s }", "heartbeat.interval"),
+        ("heartbeat: { interval: 10 apples }", "heartbeat.interval"),
+        ("heartbeat: { interval: '' }", "heartbeat.interval"),
+        ("heartbeat: { timeout: 1000y }", "heartbeat.timeout"),
+        (
+            "heartbeat: { timeout: 18446744073709551615s }",
+            "heartbeat.timeout",
+        ),
+        (
+            "heartbeat: { timeout: 99999999999999999999s }",
+            "heartbeat.timeout",
+        ),
+        ("server: { drainDelay: 1000y }", "server.drainDelay"),
+        ("checks: { interval: 1000y }", "checks.interval"),
+        (
+            "syncTargetStatus: { heartbeatInterval: 0s }",
+            "syncTargetStatus.heartbeatInterval",
+        ),
+        (
+            "syncTargetStatus: { heartbeatInterval: 1000y }",
+            "syncTargetStatus.heartbeatInterval",
+        ),
+    ] {
+        let problems = match agent(text, &[]) {
+            Err(error) => error,
+            Ok((config, _)) => config.validate(None).unwrap_err(),
+        };
+        assert_eq!(problems.0[0].key, key, "{text}: {problems}");
+    }
+    #[cfg(feature = "transport-lease")]
+    for (text, key) in [
+        ("minInterval: 0s", "syncTargetStatus.minInterval"),
+        ("minInterval: 21s", "syncTargetStatus.heartbeatInterval"),
+    ] {
+        let (config, _) = agent(&format!("syncTargetStatus: {{ {text} }}"), &[]).unwrap();
+        let error = config.validate(Some("/nowhere/kubeconfig")).unwrap_err();
+        let found = error.0.iter().any(|problem| problem.key == key);
+        assert!(found, "{text}: {error}");
+    }
+}
+
+#[cfg(feature = "hub")]
+#[test]
+fn pitfall_13_durations_of_a_hub_that_cannot_work_are_told_with_their_key() {
+    for (text, key) in [
+        ("heartbeat: { timeoutMin: 0s }", "heartbeat.timeoutMin"),
+        ("heartbeat: { timeoutMin: 11m }", "heartbeat.timeoutMin"),
+        ("heartbeat: { timeoutMax: 1s }", "heartbeat.timeoutMin"),
+        ("heartbeat: { timeoutMax: 1000y }", "heartbeat.timeoutMax"),
+        (
+            "limits: { handshakeTimeout: 0s }",
+            "limits.handshakeTimeout",
+        ),
+        (
+            "limits: { handshakeTimeout: 1000y }",
+            "limits.handshakeTimeout",
+        ),
+    ] {
+        let text = format!("auth: {{ anonymous: true }}\n{text}");
+        let loaded = load::<HubConfig>(&text, &Environment::new(), "SYNCER_HEALTH_HUB", &[]);
+        let problems = match loaded {
+            Err(error) => error,
+            Ok((config, _)) => config.validate().unwrap_err(),
+        };
+        assert_eq!(problems.0[0].key, key, "{text}: {problems}");
+    }
+}
+
 #[test]
 fn a_transport_that_this_build_has_not_is_refused() {
     let text = "

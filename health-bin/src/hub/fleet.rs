@@ -121,7 +121,7 @@ impl SharedFleet {
             let mut inner = self.lock();
             if let Some(pause) = pauses.observe(wake, now, crate::clock::boot()) {
                 tracing::warn!(?pause, "this hub stood still; every deadline moved");
-                inner.fleet.paused(pause);
+                inner.fleet.paused(pause, now);
             }
             // What came in while we slept is heard before anybody is judged.
             for event in heard.drain(..) {

@@ -3,6 +3,8 @@
 use super::*;
 use crate::HolderIdentity;
 
+mod herd;
+
 #[test]
 fn beats_come_once_an_interval_with_at_most_four_percent_of_jitter() {
     let mut rig = Rig::new(10_000, 30_000, 3);
@@ -97,18 +99,42 @@ fn an_answer_after_a_failure_recovers_and_only_then() {
 }
 
 #[test]
-fn an_error_is_news_once_and_again_after_a_success() {
-    let mut rig = Rig::new(1_000, 3_000, 3);
-    for refused in [true, true, true, false, true, true] {
-        rig.expect_send();
-        if refused {
-            rig.refuse(None)
-        } else {
-            rig.acknowledge()
+fn an_error_is_news_once_and_again_after_a_beat_that_went_well() {
+    let (refused, taken) = (Some("refused"), None);
+    for (attempts, expected) in [
+        (&[refused, refused, refused][..], 1),
+        // Each beat is taken at its second attempt.
+        (&[refused, taken, refused, taken, refused, taken], 1),
+        // The last acknowledgement is of a first attempt.
+        (&[refused, taken, taken, refused, refused], 2),
+        // A server that comes back fails in several ways in turn.
+        (&[refused, Some("late"), refused, Some("late"), refused], 2),
+    ] {
+        let mut rig = Rig::new(1_000, 3_000, 3);
+        for attempt in attempts {
+            rig.expect_send();
+            match attempt {
+                Some(error) => rig.fail(error, None),
+                None => rig.acknowledge(),
+            }
         }
+        let news = |e: &&EventKind| matches!(e, EventKind::AttemptFailed { is_news: true, .. });
+        let news = rig.events.iter().filter(news).count();
+        assert_eq!(news, expected, "{attempts:?}");
+    }
+}
+
+/// What is remembered is bounded, whatever a server says.
+#[test]
+fn errors_that_never_repeat_are_all_told_and_soon_forgotten() {
+    let mut rig = Rig::new(1_000, 3_000, 3);
+    for number in 0..100 {
+        rig.expect_send();
+        rig.fail(&number.to_string(), None);
     }
     let news = |e: &&EventKind| matches!(e, EventKind::AttemptFailed { is_news: true, .. });
-    assert_eq!(rig.events.iter().filter(news).count(), 2);
+    assert_eq!(rig.events.iter().filter(news).count(), 100);
+    assert!(rig.machine.told.len() <= 8);
 }
 
 /// client-go #65094: with a timeout equal to the deadline one hang lost everything.
@@ -136,6 +162,27 @@ fn retry_after_is_obeyed_up_to_half_the_timeout() {
     rig.refuse(Some(Duration::from_secs(3600)));
     let next = rig.expect_send();
     assert!((27_000..=28_500).contains(&next), "{next}");
+}
+
+/// What else brings the next beat forward does not bring it into the time that was asked for.
+#[test]
+fn a_retry_after_outlasts_a_pause_another_interval_and_a_prompt() {
+    for input in [
+        AgentInput::Paused(Duration::from_secs(2)),
+        AgentInput::Interval(Duration::from_secs(1)),
+        AgentInput::Prompt,
+    ] {
+        let shown = format!("{input:?}");
+        let mut rig = Rig::seeded(1);
+        rig.expect_send();
+        rig.answer(Acknowledgement {
+            retry_after: Some(Duration::from_secs(12)),
+            ..Acknowledgement::default()
+        });
+        rig.now += Duration::from_secs(3);
+        rig.machine.handle(input, rig.now);
+        assert_eq!(rig.expect_send(), 12_000, "{shown}");
+    }
 }
 
 #[test]
@@ -327,9 +374,13 @@ impl Rig {
     }
 
     fn refuse(&mut self, retry_after: Option<Duration>) {
+        self.fail("refused", retry_after);
+    }
+
+    fn fail(&mut self, error: &str, retry_after: Option<Duration>) {
         self.send = None;
         let outcome = AttemptOutcome::Failed {
-            error: "refused".to_owned(),
+            error: error.to_owned(),
             retry_after,
         };
         self.machine.handle(AgentInput::Outcome(outcome), self.now);

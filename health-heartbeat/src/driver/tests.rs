@@ -46,6 +46,18 @@ async fn pitfall_3_ten_minutes_without_an_answer_do_not_end_the_loop() {
     );
 }
 
+/// The other half of it: a loop that ended all the same is found by liveness.
+#[tokio::test(start_paused = true)]
+async fn pitfall_3_a_loop_that_ended_is_stalled() {
+    let (heartbeater, _, _changes) = spawn(Script::Answer, false);
+    let pulses: Vec<_> = heartbeater.pulses().cloned().collect();
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    assert_eq!(pulses[0].stalled(now()), None);
+    drop(heartbeater);
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    assert!(pulses[0].stalled(now()).is_some());
+}
+
 /// Kubernetes #48638: a half-open connection held the kubelet for fifteen minutes.
 #[tokio::test(start_paused = true)]
 async fn pitfall_7_an_attempt_that_hangs_is_dropped_at_its_deadline() {

@@ -16,6 +16,10 @@ const TRANSITIONS_KEPT: usize = 16;
 /// Beats are late by up to this share of the interval anyway; see the agent's machine.
 const JITTER: f64 = 0.04;
 
+/// A pause is counted from when the loop had asked to be woken, up to a second after it stopped;
+/// and what came meanwhile waits in the sockets still when the loop wakes up.
+const PAUSE_GRACE: Duration = Duration::from_secs(1);
+
 /// What the fleet knows of one agent.
 #[derive(Debug)]
 pub(super) struct Record {
@@ -107,8 +111,10 @@ impl Record {
             .min()
     }
 
-    pub(super) fn paused(&mut self, pause: Duration) {
-        self.basis += pause;
+    /// No deadline is further away than a full allowance: while the machine slept its monotonic
+    /// clock stood still, so what the sleep has in a pause has moved the deadline by itself.
+    pub(super) fn paused(&mut self, pause: Duration, now: Instant) {
+        self.basis = (self.basis + pause + PAUSE_GRACE).min(now);
         self.armed = None;
     }
 

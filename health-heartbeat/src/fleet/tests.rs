@@ -45,6 +45,25 @@ fn evidence_on_any_channel_keeps_an_agent_alive() {
     assert_eq!(rig.told, [(Alive, 0)]);
 }
 
+/// PatchMon #773: the socket was "open" and dead, and what came on the other channel hid it. Here
+/// the verdict is over the agent, and each channel says for itself when it was last heard of.
+#[test]
+fn pitfall_45_a_channel_that_is_dead_is_seen_beside_one_that_is_not() {
+    let mut rig = Rig::new();
+    rig.see(Evidence::Opened { heartbeats: true });
+    rig.beat(10, 30);
+    for second in (10..=100).step_by(10) {
+        rig.run_to(second * 1000);
+        let channel = Channel::Lease;
+        rig.see(Evidence::Sign { channel });
+    }
+    assert_eq!(rig.verdict(), Alive);
+    let view = rig.fleet.view(rig.agent);
+    assert_eq!(view.last_evidence(Channel::Tunnel), Some(rig.start));
+    assert_eq!(view.last_evidence(Channel::Lease), Some(rig.now));
+    assert_eq!(view.last_evidence(Channel::SyncTarget), None);
+}
+
 #[test]
 fn a_broken_tunnel_is_suspect_at_once_and_alive_again_when_the_agent_is_back() {
     let mut rig = Rig::new();
@@ -112,14 +131,84 @@ fn pitfall_28_the_time_of_death_is_fixed_once() {
     assert_eq!(rig.fleet.view(rig.agent).since(), since);
 }
 
+/// Kubernetes #113081: an observer that was stopped itself took the others for dead.
 #[test]
-fn a_pause_of_the_hub_moves_every_deadline() {
+fn pitfall_14_a_pause_of_the_hub_moves_every_deadline() {
     let mut rig = Rig::new();
     rig.beat(10, 30);
     rig.now += Duration::from_secs(3600);
-    rig.fleet.paused(Duration::from_secs(3600));
+    rig.fleet.paused(Duration::from_secs(3600), rig.now);
     assert_eq!(rig.run_to(3_600_000), Alive);
     assert_eq!(rig.run_to(3_630_000), Lost);
+}
+
+/// A beat that came during the pause waits in a socket still when the fleet's loop wakes up.
+#[test]
+fn a_hub_that_stopped_at_a_deadline_hears_what_waits_before_it_convicts() {
+    let mut rig = Rig::new();
+    rig.beat(10, 30);
+    assert_eq!(rig.run_to(29_990), Suspect);
+    rig.now += Duration::from_millis(20_010);
+    rig.fleet.paused(Duration::from_secs(20), rig.now);
+    assert_eq!(rig.run_to(50_000), Suspect);
+    rig.beat(10, 30);
+    assert_eq!(rig.run_to(79_999), Suspect);
+    assert_eq!(rig.run_to(80_000), Lost);
+}
+
+/// The monotonic clock stood still with the machine, so the deadline has moved by itself.
+#[test]
+fn a_hub_that_was_suspended_for_a_night_finds_the_dead_within_one_allowance() {
+    let mut rig = Rig::new();
+    rig.beat(10, 30);
+    rig.now += Duration::from_secs(5);
+    let night = Duration::from_secs(8 * 3600);
+    rig.fleet.paused(night, rig.now);
+    assert_eq!(rig.run_to(34_999), Suspect);
+    assert_eq!(rig.run_to(35_000), Lost);
+}
+
+/// OCM, kcp 0.11: a hub that was away for ten minutes marked whoever had not been heard of since.
+#[test]
+fn pitfall_18_a_hub_that_comes_back_convicts_nobody_before_a_full_allowance() {
+    let start = Instant::now();
+    let mut fleet = Fleet::new(FleetTerms::default());
+    let agents: Vec<_> = (0..1_000)
+        .map(|number| fleet.admit(id(number), start))
+        .collect();
+    // All but the last one dial again within an interval, each with a moment to its first beat.
+    let mut rng = fastrand::Rng::with_seed(18);
+    let mut dials: Vec<_> = agents[..999]
+        .iter()
+        .map(|agent| (start + Duration::from_millis(rng.u64(0..10_000)), *agent))
+        .collect();
+    dials.sort();
+    let mut told = Vec::new();
+    let mut tell = |fleet: &mut Fleet, now: Instant| {
+        while let Some(FleetOutput::Verdict { agent, verdict, .. }) = fleet.poll() {
+            told.push((agent, verdict, now));
+        }
+    };
+    for (at, agent) in dials {
+        fleet.handle_timeout(at);
+        fleet.evidence(agent, Evidence::Opened { heartbeats: true }, at);
+        tell(&mut fleet, at);
+    }
+    let dead = start + Duration::from_secs(30);
+    for at in [dead - Duration::from_nanos(1), dead] {
+        fleet.handle_timeout(at);
+        tell(&mut fleet, at);
+    }
+    let convicted: Vec<_> = told
+        .iter()
+        .filter(|(_, verdict, _)| *verdict != Alive)
+        .collect();
+    assert_eq!(
+        convicted,
+        [&(agents[999], Lost, dead)],
+        "the one that died meanwhile, and at the end of its allowance"
+    );
+    assert_eq!(told.len(), 1_000);
 }
 
 proptest! {
@@ -144,6 +233,13 @@ proptest! {
     }
 }
 
+fn id(number: usize) -> AgentId {
+    AgentId {
+        workspace: "root:org:edge".to_owned(),
+        name: format!("edge-{number}"),
+    }
+}
+
 /// A fleet of one, with a clock moved by hand, in milliseconds.
 struct Rig {
     fleet: Fleet,
@@ -157,11 +253,7 @@ impl Rig {
     fn new() -> Self {
         let start = Instant::now();
         let mut fleet = Fleet::new(FleetTerms::default());
-        let id = AgentId {
-            workspace: "root:org:edge".to_owned(),
-            name: "edge-1".to_owned(),
-        };
-        let agent = fleet.admit(id, start);
+        let agent = fleet.admit(id(1), start);
         Self {
             fleet,
             agent,

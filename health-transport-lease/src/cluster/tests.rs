@@ -1,5 +1,12 @@
 use super::*;
+use crate::LeaseTransport;
+use health_heartbeat::HeartbeatTransport as _;
+use health_heartbeat::Identity;
 use std::io::Write as _;
+use tempfile::NamedTempFile;
+use tokio::io::AsyncReadExt as _;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpListener;
 
 #[test]
 fn the_workspace_is_appended_unless_it_is_there() {
@@ -101,7 +108,7 @@ async fn contradictions_name_their_keys() {
 #[tokio::test]
 async fn a_kubeconfig_gives_a_client_by_path_and_by_variable() {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut file = tempfile::NamedTempFile::new().unwrap();
+    let mut file = NamedTempFile::new().unwrap();
     file.write_all(KUBECONFIG.as_bytes()).unwrap();
     let by_path = ClusterConfig {
         kubeconfig: file.path().display().to_string(),
@@ -130,6 +137,65 @@ async fn a_kubeconfig_gives_a_client_by_path_and_by_variable() {
     );
 }
 
+/// kcp's admin token is another one after each start.
+#[tokio::test]
+async fn a_token_that_was_replaced_is_used_after_the_old_one_was_refused() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = server.local_addr().unwrap();
+    let write = |file: &NamedTempFile, token: &str| {
+        let text = KUBECONFIG.replace("secret", token);
+        let text = text.replace("https://kcp.example:6443", &format!("http://{address}"));
+        std::fs::write(file.path(), text).unwrap();
+    };
+    let file = NamedTempFile::new().unwrap();
+    write(&file, "old");
+    let config = ClusterConfig {
+        kubeconfig: file.path().display().to_string(),
+        ..config("")
+    };
+    let cluster = config.connect(None, SECOND).await.unwrap().unwrap();
+    let lease = crate::LeaseConfig::new("default", "", "edge-1").unwrap();
+    let identity = Identity {
+        slot: "alice".into(),
+        incarnation: "1".into(),
+    };
+    let mut transport = LeaseTransport::new(cluster, &lease, "edge-1", &identity, 7);
+    tokio::spawn(serve_the_new(server));
+    let mut beat = async || {
+        let by = crate::api::now() + SECOND * 10;
+        let beat = transport.beat(&crate::testing::heartbeat(&identity, 1), by).await;
+        beat.map_err(|error| error.chain())
+    };
+    let refused = beat().await.unwrap_err();
+    assert!(refused.contains("HTTP 401"), "{refused}");
+    assert!(beat().await.is_err(), "nothing has changed");
+    // As somebody sees it who reads it while it is written.
+    std::fs::write(file.path(), "clusters: [").unwrap();
+    assert_eq!(beat().await.unwrap_err(), refused, "the last good stays");
+    write(&file, "new");
+    assert!(beat().await.is_ok());
+}
+
+#[test]
+fn what_a_server_is_verified_by_is_named_as_the_kubeconfig_has_it() {
+    for (cluster, expected) in [
+        ("certificate-authority: /etc/ca.crt", "certificate-authority /etc/ca.crt"),
+        (
+            "certificate-authority: /etc/ca.crt, certificate-authority-data: AA==",
+            "certificate-authority-data of /k",
+        ),
+        ("certificate-authority-data: ''", "the system's authorities"),
+    ] {
+        let text = KUBECONFIG.replace("server: \"https://kcp.example:6443\"", cluster);
+        let kubeconfig = Kubeconfig::from_yaml(&text).unwrap();
+        let path = Path::new("/k");
+        assert_eq!(source::trusted(&kubeconfig, "base", path), expected);
+        let current = source::trusted(&kubeconfig, "", path);
+        assert_eq!(current, "the system's authorities", "its context is root");
+    }
+}
+
 const SECOND: Duration = Duration::from_secs(1);
 
 const KUBECONFIG: &str = r#"
@@ -150,5 +216,24 @@ fn config(workspace: &str) -> ClusterConfig {
     ClusterConfig {
         workspace: workspace.to_owned(),
         ..ClusterConfig::default()
+    }
+}
+
+/// An API server that knows the token `new` only, and one Lease that nobody holds.
+async fn serve_the_new(listener: TcpListener) {
+    while let Ok((mut socket, _)) = listener.accept().await {
+        let mut head = vec![0; 16 * 1024];
+        let length = socket.read(&mut head).await.unwrap_or_default();
+        let head = String::from_utf8_lossy(&head[..length]).to_lowercase();
+        let (status, body) = if head.contains("authorization: bearer new\r\n") {
+            ("200 OK", r#"{"metadata":{"resourceVersion":"1"},"spec":{}}"#)
+        } else {
+            ("401 Unauthorized", r#"{"message":"Unauthorized"}"#)
+        };
+        let length = body.len();
+        let answer = format!(
+            "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        );
+        let _ = socket.write_all(answer.as_bytes()).await;
     }
 }

@@ -13,6 +13,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
+const FAILURES: [u16; 9] = [400, 401, 403, 404, 409, 422, 429, 500, 503];
 const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/default/leases/edge-1-heartbeat";
 
 #[tokio::test(start_paused = true)]
@@ -53,6 +54,41 @@ async fn bob_stands_by_until_alice_releases() {
     assert!(bob.held().borrow().is_held(now()));
 }
 
+/// Else whoever stands by looks a moment before the Lease expires, and then an interval later.
+#[tokio::test(start_paused = true)]
+async fn who_stands_by_wants_to_beat_when_the_other_lease_expires() {
+    let server = Server::new(Model::default());
+    let mut alice = transport(&server, "alice", "default");
+    let mut bob = transport(&server, "bob", "default");
+    beat(&mut alice, 1).await.unwrap();
+    for (wait, expires_in) in [(0, 30), (10, 20), (19, 1)] {
+        tokio::time::sleep(secs(wait)).await;
+        let answer = beat(&mut bob, 1).await.unwrap();
+        assert_eq!(answer.again_within, Some(secs(expires_in)));
+    }
+    beat(&mut alice, 2).await.unwrap();
+    let answer = beat(&mut bob, 1).await.unwrap();
+    assert_eq!(answer.again_within, Some(secs(30)), "it was renewed");
+    tokio::time::sleep(secs(30)).await;
+    let answer = beat(&mut bob, 2).await.unwrap();
+    assert_eq!(answer, Acknowledgement::default(), "it has expired");
+}
+
+/// Else each attempt at a frozen server would be told as something new.
+#[tokio::test(start_paused = true)]
+async fn a_hang_reads_the_same_however_long_it_took() {
+    let server = Server::new(Model::default());
+    let mut alice = transport(&server, "alice", "default");
+    server.model().fail([Fault::Lost, Fault::Lost]);
+    let first = beat(&mut alice, 1).await.unwrap_err();
+    tokio::time::sleep(secs(1)).await;
+    let by = now() + Duration::from_millis(333);
+    let heartbeat = heartbeat(&identity("alice"), 1);
+    let second = alice.beat(&heartbeat, by).await.unwrap_err();
+    assert_eq!(first.chain(), second.chain());
+    assert!(first.chain().ends_with("no answer in time"), "{first}");
+}
+
 /// The driver drops a beat at its deadline; the next one starts from that doubt.
 #[tokio::test(start_paused = true)]
 async fn a_dropped_beat_leaves_a_doubt_that_the_next_one_clears() {
@@ -81,7 +117,7 @@ async fn a_hang_ends_at_the_deadline() {
     assert_eq!(
         error.to_string(),
         "cannot get Lease \"default/edge-1-heartbeat\" in https://model.test: \
-         no answer within 5.0s"
+         no answer in time"
     );
 }
 
@@ -149,6 +185,73 @@ async fn pitfall_7_a_black_holed_connection_is_not_used_again() {
     let holder = "bob_1".into();
     assert_eq!(answer.standing, Standing::StandingBy { holder });
     server.await.unwrap();
+}
+
+/// Kubernetes #65954: each failure closed every connection, and each new one began with lists.
+#[tokio::test]
+async fn pitfall_8_failures_cost_no_connections() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut alice = over_http(&listener).await;
+    let server = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        for code in FAILURES {
+            read_request(&mut socket).await;
+            let answer = format!("HTTP/1.1 {code} No\r\ncontent-length: 0\r\n\r\n");
+            socket.write_all(answer.as_bytes()).await.unwrap();
+        }
+        listener
+    });
+    for sequence in (1..).take(FAILURES.len()) {
+        assert!(beat(&mut alice, sequence).await.is_err());
+    }
+    let listener = server.await.unwrap();
+    let another = tokio::time::timeout(Duration::from_millis(100), listener.accept()).await;
+    assert!(another.is_err(), "there was one connection");
+}
+
+/// The same, and Kubernetes #85221: what is never watched cannot stall. Through races, outages,
+/// deletions and takeovers an agent asks for its own objects by name, and for nothing else.
+#[tokio::test(start_paused = true)]
+async fn pitfall_20_an_agent_lists_and_watches_nothing() {
+    let server = Server::new(Model::default());
+    let (mut alice, mut bob) = (
+        transport(&server, "alice", "default"),
+        transport(&server, "bob", "default"),
+    );
+    for sequence in 1..100 {
+        match sequence % 5 {
+            0 => drop(server.model().delete(LEASE)),
+            1 => {
+                let theirs = server.model().object(LEASE).cloned();
+                server
+                    .model()
+                    .put(LEASE, theirs.unwrap_or_else(|| json!({"spec": {}})));
+            }
+            2 => server
+                .model()
+                .fail([Fault::Status(500), Fault::Busy(1), Fault::Lost]),
+            3 => server.model().fail([Fault::AnswerLost]),
+            _ => {}
+        }
+        let _ = beat(&mut alice, sequence).await;
+        let _ = beat(&mut bob, sequence).await;
+        tokio::time::sleep(secs(10)).await;
+    }
+    let mut requests = server.model().take_requests();
+    assert!(requests.len() > 200, "{}", requests.len());
+    requests.sort_by_key(|(method, path)| (method.to_string(), path.clone()));
+    requests.dedup();
+    let leases = LEASE.strip_suffix("/edge-1-heartbeat").unwrap();
+    let target = "/apis/workload.kcp.io/v1alpha1/synctargets/edge-1";
+    assert_eq!(
+        requests,
+        [
+            (Method::GET, LEASE.to_owned()),
+            (Method::GET, target.to_owned()),
+            (Method::POST, leases.to_owned()),
+            (Method::PUT, LEASE.to_owned()),
+        ]
+    );
 }
 
 async fn over_http(listener: &TcpListener) -> LeaseTransport {

@@ -249,6 +249,29 @@ fn a_pause_of_our_own_shortens_what_is_held() {
     assert_eq!(world.beat(&mut bob, 3), "acknowledged");
 }
 
+/// Kubernetes #113081: a clock that went back by an hour made nodes Unknown. Summer time, a step,
+/// a year in the past: what is written moves, and nothing that is decided.
+#[test]
+fn pitfall_14_a_wall_clock_that_jumps_decides_nothing() {
+    let year = 31_536_000;
+    for jump in [-3600, 3600, -year, year, -1_700_000_000, 8000 * year] {
+        let mut world = World::new();
+        let (mut alice, mut bob) = (agent("alice", "1"), agent("bob", "1"));
+        for sequence in 1..20 {
+            world.ahead = if sequence % 4 < 2 { 0 } else { jump };
+            let sent = world.now;
+            assert_eq!(world.beat(&mut alice, sequence), "acknowledged", "{jump}");
+            assert_eq!(held(&alice), sent + secs(30), "{jump}");
+            assert_eq!(world.beat(&mut bob, sequence), "standing by for alice_1");
+            world.sleep(29);
+        }
+        world.sleep(1);
+        world.ahead = -jump.min(1_700_000_000);
+        assert_eq!(world.beat(&mut bob, 20), "acknowledged", "{jump}");
+        assert_eq!(world.beat(&mut alice, 20), "standing by for bob_1");
+    }
+}
+
 /// OCM registration#280: a loop stops for good when its object is gone.
 #[test]
 fn pitfall_16_a_lease_that_was_deleted_is_created_again() {

@@ -1,8 +1,15 @@
-//! A model of an API server: resourceVersions, validation, strictness, faults.
+//! A model of an API server: resourceVersions, validation, strictness, rights, faults.
 //!
-//! It knows Leases, SyncTargets and namespaces, and answers about them as Kubernetes 1.36 does.
-//! It makes no I/O and reads no clock: the simulation calls it, and a scripted server is a shell
-//! over it.
+//! It knows Leases, SyncTargets and namespaces, and answers about them as a real one does: the
+//! cases in `tests/kcp` are run on it and on kcp. It makes no I/O and reads no clock: the
+//! simulation calls it, and a scripted server is a shell over it.
+
+mod address;
+mod answer;
+mod lease;
+mod rights;
+mod schema;
+mod write;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -20,13 +27,21 @@ use crate::Verb;
 use crate::names;
 use crate::synctarget::Dialect;
 
+use self::address::Address;
+use self::address::Kind;
+use self::address::Query;
+pub use self::rights::Caller;
+use self::rights::Rights;
+use self::schema::Schema;
+
 /// The server's state.
 #[derive(Debug, Clone)]
 pub struct Model {
     objects: BTreeMap<String, Value>,
     namespaces: BTreeSet<String>,
-    /// The status fields that the SyncTarget's definition has; nothing where there is none.
-    schema: Option<Vec<&'static str>>,
+    /// What the SyncTarget's definition has; nothing where there is none.
+    schema: Option<Schema>,
+    rights: Rights,
     revision: u64,
     faults: VecDeque<Fault>,
     requests: Vec<(Method, String)>,
@@ -47,15 +62,6 @@ pub enum Fault {
     AnswerLost,
 }
 
-const CONDITION_FIELDS: [&str; 6] = [
-    "type",
-    "status",
-    "severity",
-    "lastTransitionTime",
-    "reason",
-    "message",
-];
-
 // === impl Model ===
 
 impl Default for Model {
@@ -64,6 +70,7 @@ impl Default for Model {
             objects: BTreeMap::new(),
             namespaces: BTreeSet::from(["default".to_owned()]),
             schema: None,
+            rights: Rights::default(),
             revision: 0,
             faults: VecDeque::new(),
             requests: Vec::new(),
@@ -82,48 +89,55 @@ impl Model {
 
     /// Changes or removes the SyncTarget's definition.
     pub fn define(&mut self, dialect: Option<Dialect>) {
-        self.schema = dialect.map(|dialect| {
-            let fields = [
-                Some("conditions"),
-                Some(dialect.heartbeat_field()),
-                dialect.identity_field(),
-            ];
-            fields.into_iter().flatten().collect()
-        });
+        self.schema = dialect.map(Schema::of);
     }
 
-    /// Makes a SyncTarget, with a uid of its own; one of that name is replaced.
+    /// Makes a SyncTarget, with a uid of its own; one of that name is deleted first.
     pub fn create_target(&mut self, name: &str) {
-        let revision = self.bump();
+        let path = Address::target(name).path();
+        self.delete(&path);
         let object = json!({
             "apiVersion": format!("{}/{}", names::GROUP, names::VERSION),
             "kind": names::KIND,
-            "metadata": {
-                "name": name,
-                "uid": format!("uid-{revision}"),
-                "resourceVersion": revision.to_string(),
-            },
+            "metadata": { "name": name },
             "spec": {},
         });
-        self.objects.insert(target_path(name), object);
+        self.put(&path, object);
     }
 
-    /// Makes or changes an object behind everybody's back, as another writer does.
+    /// Makes or changes an object behind everybody's back, as another writer does. It gets a uid
+    /// where it has none.
     pub fn put(&mut self, path: &str, mut object: Value) {
         let revision = self.bump();
+        if !object["metadata"]["uid"].is_string() {
+            let known = self
+                .objects
+                .get(path)
+                .map(|known| &known["metadata"]["uid"]);
+            let uid = known.cloned().unwrap_or_else(|| uid(revision));
+            object["metadata"]["uid"] = uid;
+        }
         object["metadata"]["resourceVersion"] = revision.to_string().into();
         self.objects.insert(path.to_owned(), object);
     }
 
-    /// Removes an object.
+    /// Removes an object, and what only it owned.
     pub fn delete(&mut self, path: &str) -> Option<Value> {
-        self.objects.remove(path)
+        let removed = self.objects.remove(path)?;
+        self.bump();
+        self.collect();
+        Some(removed)
     }
 
     /// An object as it is.
     #[must_use]
     pub fn object(&self, path: &str) -> Option<&Value> {
         self.objects.get(path)
+    }
+
+    /// Lets the user do what these RBAC rules say, besides what it may already.
+    pub fn allow(&mut self, user: &str, rules: &Value) {
+        self.rights.allow(user, rules);
     }
 
     /// Lets the next requests fail in turn.
@@ -142,140 +156,99 @@ impl Model {
         Some(response.reply())
     }
 
-    /// Does a request; nothing where it is never answered.
+    /// Does an admin's request; nothing where it is never answered.
     pub fn request(&mut self, request: &RawRequest) -> Option<RawResponse> {
+        self.request_by(Caller::Admin, request)
+    }
+
+    /// Does a request; nothing where it is never answered.
+    pub fn request_by(&mut self, caller: Caller<'_>, request: &RawRequest) -> Option<RawResponse> {
         self.requests
             .push((request.method.clone(), request.path.clone()));
         match self.faults.pop_front().unwrap_or(Fault::None) {
-            Fault::None => Some(self.apply(request)),
-            Fault::Status(code) => Some(status(code, "", "by fault", None)),
+            Fault::None => Some(self.apply(caller, request)),
+            Fault::Status(code) => Some(answer::status(code, "", "by fault", None)),
             Fault::Busy(seconds) => {
-                let mut response = status(429, "TooManyRequests", "by fault", None);
+                let mut response = answer::status(429, "TooManyRequests", "by fault", None);
                 response.retry_after = Some(seconds.to_string());
                 Some(response)
             }
             Fault::Lost => None,
             Fault::AnswerLost => {
-                let _ = self.apply(request);
+                let _ = self.apply(caller, request);
                 None
             }
         }
     }
 
-    fn apply(&mut self, request: &RawRequest) -> RawResponse {
+    fn apply(&mut self, caller: Caller<'_>, request: &RawRequest) -> RawResponse {
+        self.try_apply(caller, request)
+            .unwrap_or_else(|refusal| refusal)
+    }
+
+    fn try_apply(
+        &mut self,
+        caller: Caller<'_>,
+        request: &RawRequest,
+    ) -> Result<RawResponse, RawResponse> {
         let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
-        let body = request.body.clone().unwrap_or(Value::Null);
-        let of_target = path.starts_with(&target_path(""));
-        if of_target && self.schema.is_none() {
-            return RawResponse {
-                status: 404,
-                retry_after: None,
-                body: b"404 page not found\n".to_vec(),
-            };
+        let address = Address::parse(path).ok_or_else(answer::no_such_page)?;
+        self.rights.check(caller, &request.method, &address)?;
+        if address.kind == Kind::SyncTarget && self.schema.is_none() {
+            return Err(answer::no_such_page());
         }
-        if request.method == Method::GET {
-            return match self.objects.get(path) {
-                Some(object) => answer(200, object),
-                None => not_found(path),
-            };
-        }
-        if request.method == Method::POST {
-            return self.create(path, body);
-        }
-        match path.strip_suffix("/status") {
-            Some(path) if of_target => self.put_status(path, query, &body),
-            _ => self.update(path, body),
+        let query = Query::parse(query);
+        let body = || request.body.clone().unwrap_or(Value::Null);
+        match (request.method.as_str(), address.name.is_empty()) {
+            ("GET", true) => Ok(self.list(&address)),
+            ("GET", false) => self
+                .known(&address)
+                .map(|object| answer::object(200, object)),
+            ("POST", true) => self.create(&address, query, body()),
+            ("PUT", false) => self.update(&address, query, body()),
+            ("DELETE", false) => self.remove(&address),
+            _ => Err(answer::status(
+                405,
+                "MethodNotAllowed",
+                "not modelled",
+                None,
+            )),
         }
     }
 
-    fn create(&mut self, path: &str, mut body: Value) -> RawResponse {
-        let namespace = path.split('/').nth(5).unwrap_or_default().to_owned();
-        if !self.namespaces.contains(&namespace) {
-            let message = format!("namespaces {namespace:?} not found");
-            return status(404, "NotFound", &message, Some(("namespaces", &namespace)));
-        }
-        if let Err(refusal) = validate_lease(&body) {
-            return refusal;
-        }
-        let name = body["metadata"]["name"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned();
-        let path = format!("{path}/{name}");
-        if self.objects.contains_key(&path) {
-            let message = format!("leases.coordination.k8s.io {name:?} already exists");
-            return status(409, "AlreadyExists", &message, Some(("leases", &name)));
-        }
-        let revision = self.bump();
-        body["metadata"]["uid"] = format!("uid-{revision}").into();
-        body["metadata"]["resourceVersion"] = revision.to_string().into();
-        self.objects.insert(path, body.clone());
-        answer(201, &body)
+    fn list(&self, address: &Address<'_>) -> RawResponse {
+        let prefix = format!("{}/", address.path());
+        let objects = self.objects.range(prefix.clone()..);
+        let objects = objects.take_while(|(path, _)| path.starts_with(&prefix));
+        let items: Vec<_> = objects.map(|(_, object)| object).collect();
+        let list = json!({
+            "apiVersion": address.kind.api_version(),
+            "kind": format!("{}List", address.kind.name()),
+            "metadata": { "resourceVersion": self.revision.to_string() },
+            "items": items,
+        });
+        answer::object(200, &list)
     }
 
-    fn update(&mut self, path: &str, mut body: Value) -> RawResponse {
-        let Some(current) = self.objects.get(path) else {
-            return not_found(path);
+    /// Removes what was owned by SyncTargets that are all gone.
+    fn collect(&mut self) {
+        let uids = |objects: &BTreeMap<String, Value>| -> BTreeSet<String> {
+            let uids = objects.values().map(|it| text(&it["metadata"]["uid"]));
+            uids.map(str::to_owned).collect()
         };
-        if let Err(refusal) = validate_lease(&body) {
-            return refusal;
-        }
-        if let Some(refusal) = conflict(current, &body) {
-            return refusal;
-        }
-        let revision = self.bump();
-        body["metadata"]["resourceVersion"] = revision.to_string().into();
-        self.objects.insert(path.to_owned(), body.clone());
-        answer(200, &body)
+        let there = uids(&self.objects);
+        self.objects.retain(|_, object| {
+            let owners = object["metadata"]["ownerReferences"].as_array();
+            let gone = |owner: &Value| {
+                owner["kind"] == names::KIND && !there.contains(text(&owner["uid"]))
+            };
+            owners.is_none_or(|owners| owners.is_empty() || !owners.iter().all(gone))
+        });
     }
 
-    fn put_status(&mut self, path: &str, query: &str, body: &Value) -> RawResponse {
-        let unknown = self.unknown_field(&body["status"]);
-        if query.contains("fieldValidation=Strict")
-            && let Some(field) = &unknown
-        {
-            let message = format!("strict decoding error: unknown field \"status.{field}\"");
-            return status(400, "BadRequest", &message, None);
-        }
-        let Some(current) = self.objects.get(path) else {
-            return not_found(path);
-        };
-        if let Some(refusal) = conflict(current, body) {
-            return refusal;
-        }
-        let mut object = current.clone();
-        object["status"] = self.pruned(&body["status"]);
-        if !query.contains("dryRun=All") {
-            let revision = self.bump();
-            object["metadata"]["resourceVersion"] = revision.to_string().into();
-            self.objects.insert(path.to_owned(), object.clone());
-        }
-        answer(200, &object)
-    }
-
-    fn fields(&self) -> &[&'static str] {
-        self.schema.as_deref().unwrap_or_default()
-    }
-
-    fn unknown_field(&self, status: &Value) -> Option<String> {
-        let known = |field: &&String| self.fields().contains(&field.as_str());
-        let mut fields = status.as_object()?.keys();
-        let unknown = fields.find(|field| !known(field)).cloned();
-        unknown.or_else(|| {
-            let conditions = status["conditions"].as_array()?;
-            let mut fields = conditions.iter().filter_map(Value::as_object).flatten();
-            let field = fields.find(|(field, _)| !CONDITION_FIELDS.contains(&field.as_str()))?;
-            Some(format!("conditions[0].{}", field.0))
-        })
-    }
-
-    /// Without strictness what the definition lacks is dropped.
-    fn pruned(&self, status: &Value) -> Value {
-        let mut status = status.clone();
-        if let Some(fields) = status.as_object_mut() {
-            fields.retain(|field, _| self.fields().contains(&field.as_str()));
-        }
-        status
+    fn known(&self, address: &Address<'_>) -> Result<&Value, RawResponse> {
+        let object = self.objects.get(&address.path());
+        object.ok_or_else(|| answer::not_found(address))
     }
 
     const fn bump(&mut self) -> u64 {
@@ -284,76 +257,10 @@ impl Model {
     }
 }
 
-fn target_path(name: &str) -> String {
-    let (group, version, plural) = (names::GROUP, names::VERSION, names::PLURAL);
-    format!("/apis/{group}/{version}/{plural}/{name}")
+fn uid(revision: u64) -> Value {
+    format!("uid-{revision}").into()
 }
 
-fn conflict(current: &Value, body: &Value) -> Option<RawResponse> {
-    let differs = |key: &str, sent: &Value| {
-        !sent.is_null() && sent != "" && *sent != current["metadata"][key]
-    };
-    let sent = &body["metadata"];
-    (differs("resourceVersion", &sent["resourceVersion"]) || differs("uid", &sent["uid"])).then(
-        || {
-            let message = "the object has been modified; please apply your changes to the latest \
-                           version and try again";
-            status(409, "Conflict", message, None)
-        },
-    )
-}
-
-fn validate_lease(body: &Value) -> Result<(), RawResponse> {
-    let spec = &body["spec"];
-    for key in ["renewTime", "acquireTime"] {
-        let time = &spec[key];
-        if !time.is_null() && !time.as_str().is_some_and(is_micro_time) {
-            let message = format!("spec.{key}: cannot parse {time} as MicroTime");
-            return Err(status(400, "BadRequest", &message, None));
-        }
-    }
-    let duration = &spec["leaseDurationSeconds"];
-    if !duration.is_null() && duration.as_i64().is_none_or(|seconds| seconds <= 0) {
-        let message = "spec.leaseDurationSeconds: Invalid value: must be greater than 0";
-        return Err(status(422, "Invalid", message, None));
-    }
-    let transitions = &spec["leaseTransitions"];
-    if transitions.as_i64().is_some_and(|count| count < 0) {
-        let message = "spec.leaseTransitions: Invalid value: must be greater than or equal to 0";
-        return Err(status(422, "Invalid", message, None));
-    }
-    Ok(())
-}
-
-fn is_micro_time(text: &str) -> bool {
-    let fraction = text.split_once('.').map(|(_, fraction)| fraction);
-    let digits = fraction.map(|it| it.bytes().take_while(u8::is_ascii_digit).count());
-    digits == Some(6) && text.parse::<jiff::Timestamp>().is_ok()
-}
-
-fn not_found(path: &str) -> RawResponse {
-    let mut parts = path.rsplit('/');
-    let name = parts.next().unwrap_or_default();
-    let resource = parts.next().unwrap_or_default();
-    let message = format!("{resource} {name:?} not found");
-    status(404, "NotFound", &message, Some((resource, name)))
-}
-
-fn status(code: u16, reason: &str, message: &str, about: Option<(&str, &str)>) -> RawResponse {
-    let mut body = json!({
-        "kind": "Status", "apiVersion": "v1", "status": "Failure",
-        "reason": reason, "message": message, "code": code,
-    });
-    if let Some((kind, name)) = about {
-        body["details"] = json!({ "kind": kind, "name": name });
-    }
-    answer(code, &body)
-}
-
-fn answer(status: u16, body: &Value) -> RawResponse {
-    RawResponse {
-        status,
-        retry_after: None,
-        body: body.to_string().into_bytes(),
-    }
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
 }

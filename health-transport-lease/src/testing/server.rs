@@ -15,6 +15,7 @@ use kube::client::Body;
 use crate::Cluster;
 use crate::RawRequest;
 use crate::RawResponse;
+use crate::testing::Caller;
 use crate::testing::Model;
 
 /// A [`Model`] that clients can ask, without a socket.
@@ -35,18 +36,24 @@ impl Server {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A cluster whose calls are answered here. Runs in a tokio runtime.
+    /// A cluster whose calls are answered here, as an admin's. Runs in a tokio runtime.
     #[must_use]
     pub fn cluster(&self) -> Cluster {
+        self.cluster_of(Caller::Admin)
+    }
+
+    /// The same for somebody who may do less.
+    #[must_use]
+    pub fn cluster_of(&self, caller: Caller<'static>) -> Cluster {
         let server = self.clone();
         let service = tower::service_fn(move |request| {
             let server = server.clone();
-            async move { Ok::<_, Infallible>(server.answer(request).await) }
+            async move { Ok::<_, Infallible>(server.answer(caller, request).await) }
         });
         Cluster::new(Client::new(service, "default"), "https://model.test")
     }
 
-    async fn answer(&self, request: Request<Body>) -> Response<Body> {
+    async fn answer(&self, caller: Caller<'_>, request: Request<Body>) -> Response<Body> {
         let (parts, body) = request.into_parts();
         let body = body.collect().await.map(|body| body.to_bytes());
         let raw = RawRequest {
@@ -56,7 +63,7 @@ impl Server {
                 .ok()
                 .and_then(|body| serde_json::from_slice(&body).ok()),
         };
-        let answer = self.model().request(&raw);
+        let answer = self.model().request_by(caller, &raw);
         match answer {
             Some(answer) => response(answer),
             None => std::future::pending().await,

@@ -171,8 +171,9 @@ fn a_goodbye_is_told_before_the_end() {
     assert!(matches!(&heard[1].1, Heard::Closed { why } if *why == ServerEnd::Left));
 }
 
+/// The other direction of a socket that stays "open" (cloudflared #2242): the hub hears nothing.
 #[test]
-fn silence_ends_an_open_tunnel() {
+fn pitfall_45_silence_ends_an_open_tunnel() {
     let mut rig = Rig::open(HANDSHAKE_TEXT);
     rig.frame(10_000, Frame::Control);
     rig.pass(99_999);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::SinkExt;
 use futures_util::StreamExt;
 use health_core::ConnectionState;
+use health_heartbeat::HeartbeatConfig;
 use health_transport_ws::PingError;
 use health_transport_ws::Tunnel;
 use health_transport_ws::wire::Message;
@@ -67,6 +68,34 @@ async fn pitfall_7_a_half_open_connection_is_noticed_within_the_timeout() {
     assert!(began.elapsed() < Duration::from_secs(5));
     connected(&tunnel).await;
     within(tunnel.ping(json!({}), soon())).await.unwrap();
+}
+
+/// Kubernetes #65954: each failed call closed the connection, and with it all that used it.
+#[tokio::test]
+async fn pitfall_8_a_ping_that_fails_costs_no_connection() {
+    let mut hub = Hub::start(Behaviour::Raw).await;
+    let mut config = hub.config();
+    config.heartbeat = HeartbeatConfig::default();
+    let tunnel = Tunnel::spawn(config, None);
+    let mut socket = handshaken(&mut hub, &tunnel).await;
+    for sequence in 0..20 {
+        let by = std::time::Instant::now() + Duration::from_millis(10);
+        let error = within(tunnel.ping(json!({"sequence": sequence}), by)).await;
+        assert!(matches!(error, Err(PingError::TimedOut(_))), "{error:?}");
+    }
+    let last = tokio::spawn({
+        let tunnel = tunnel.clone();
+        async move { tunnel.ping(json!({"sequence": 20}), soon()).await }
+    });
+    while next(&mut socket)
+        .await
+        .payload
+        .is_none_or(|it| !it.get().contains("20"))
+    {}
+    let pong = r#"{"id":"a","type":"pong","payload":{"sequence":20}}"#;
+    send(&mut socket, pong).await;
+    within(last).await.unwrap().unwrap();
+    assert!(hub.sockets.try_recv().is_err(), "there was one dial");
 }
 
 #[tokio::test]

@@ -18,6 +18,8 @@ pub(super) struct World {
     pub(super) start: Instant,
     pub(super) now: Instant,
     pub(super) timeout: Duration,
+    /// By how much the wall clock is ahead of what it should be; before 1970 it is not believed.
+    pub(super) ahead: i64,
     /// Whether somebody writes the Lease before each of our writes.
     pub(super) rival: bool,
     pub(super) events: Vec<LeaseEvent>,
@@ -32,6 +34,7 @@ impl World {
             start,
             now: start,
             timeout: secs(30),
+            ahead: 0,
             rival: false,
             events: Vec::new(),
         }
@@ -42,7 +45,12 @@ impl World {
     }
 
     pub(super) fn wall(&self) -> SystemTime {
-        UNIX_EPOCH + secs(1_700_000_000) + (self.now - self.start)
+        let should = UNIX_EPOCH + secs(1_700_000_000) + (self.now - self.start);
+        if self.ahead < 0 {
+            should - secs(self.ahead.unsigned_abs())
+        } else {
+            should + secs(self.ahead.unsigned_abs())
+        }
     }
 
     #[track_caller]

@@ -10,6 +10,7 @@ use serde_json::json;
 use std::time::UNIX_EPOCH;
 
 const TARGET: &str = "/apis/workload.kcp.io/v1alpha1/synctargets/edge-1";
+const THEN: &str = "2001-01-01T00:00:00Z";
 
 #[test]
 fn the_dialect_is_found_by_dry_runs_and_then_each_beat_is_one_write() {
@@ -69,7 +70,7 @@ fn a_definition_that_changes_is_searched_again() {
 fn pitfall_16_a_recreated_target_gets_nothing_of_the_old_ones_status() {
     let mut world = World::new(Some(Dialect::Kcp));
     let mut alice = agent(HeartbeatField::Auto);
-    let theirs = json!([{"type": "Ready", "status": "True"}]);
+    let theirs = json!([{"type": "Ready", "status": "True", "lastTransitionTime": THEN}]);
     let mut old = world.object().clone();
     old["status"] = json!({ "conditions": theirs });
     world.model.put(TARGET, old);
@@ -120,7 +121,8 @@ fn pitfall_15_a_conflict_merges_into_what_the_other_wrote() {
     let mut world = World::new(Some(Dialect::Kcp));
     let mut alice = agent(HeartbeatField::Auto);
     world.beat(&mut alice, HealthStatus::Healthy);
-    let hubs = json!({"type": "HeartbeatHealthy", "status": "True", "reason": "HeartbeatReceived"});
+    let hubs = json!({"type": "HeartbeatHealthy", "status": "True", "reason": "HeartbeatReceived",
+        "lastTransitionTime": THEN});
     let mut theirs = world.object().clone();
     theirs["status"]["conditions"]
         .as_array_mut()
@@ -135,6 +137,37 @@ fn pitfall_15_a_conflict_merges_into_what_the_other_wrote() {
     assert_eq!(conditions[0], hubs);
     assert_eq!(conditions[1]["severity"], "Error");
     assert_eq!(conditions[1]["reason"], "Refused");
+}
+
+/// OCM #770: two controllers wrote one condition in turns, as fast as they could. `SyncerReady` is
+/// ours alone, `HeartbeatHealthy` is never ours, and who writes ours all the same is written over
+/// with the next heartbeat, not in answer.
+#[test]
+fn pitfall_15_a_foreign_writer_of_our_condition_is_not_fought_with() {
+    let mut world = World::new(Some(Dialect::Kcp));
+    let mut alice = agent(HeartbeatField::Auto);
+    world.beat(&mut alice, HealthStatus::Healthy);
+    world.requests();
+    let (mut writes, mut flaps) = (0, 0);
+    for second in 1..=600 {
+        world.sleep(1);
+        let mut theirs = world.object().clone();
+        theirs["status"]["conditions"] = json!([
+            {"type": "SyncerReady", "status": "False", "reason": "Theirs", "message": "",
+                "lastTransitionTime": THEN},
+            {"type": "HeartbeatHealthy", "status": "Unknown", "lastTransitionTime": THEN},
+        ]);
+        let hubs = theirs["status"]["conditions"][1].clone();
+        world.model.put(TARGET, theirs);
+        world.beat(&mut alice, HealthStatus::Healthy);
+        let requests = world.requests();
+        writes += requests.iter().filter(|it| it.starts_with("PUT")).count();
+        flaps += usize::from(world.object()["status"]["conditions"][0]["status"] == "True");
+        assert_eq!(world.object()["status"]["conditions"][1], hubs, "{second}");
+    }
+    // Each conflicts first, and is written again.
+    assert!((30..=34).contains(&flaps), "{flaps} in 30 heartbeats");
+    assert_eq!(writes, 2 * flaps);
 }
 
 #[test]
