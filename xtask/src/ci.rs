@@ -11,6 +11,7 @@ use crate::deny;
 use crate::features;
 use crate::integration;
 use crate::layers;
+use crate::sim;
 use crate::test;
 use crate::tidy;
 
@@ -48,6 +49,7 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
     })?;
     step("deny", || deny::run(sh))?;
     step("features", || features::run(sh))?;
+    step("sim", || sim::run(sh, &sim::Args::for_ci()))?;
     step("demo", || demo(sh))?;
     // What it prints is kept in the log; machines that run CI are too noisy to judge it.
     step("bench", || bench::run(sh, &bench::Args::for_ci()))?;

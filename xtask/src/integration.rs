@@ -63,10 +63,11 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
     }
     let peer = go::build(sh, "xtask/peer", ".", "peer", &go::fingerprint(sh, &PEER)?)?;
     let folder = project_root()?.join("target/integration-kcp");
+    // Some tests start and kill one of their own.
+    let binary = std::path::absolute(kcp::binary(sh, args.kcp_bin.clone())?)?;
     let started = match &args.kubeconfig {
         Some(_) => None,
         None => {
-            let binary = kcp::binary(sh, args.kcp_bin.clone())?;
             sh.remove_path(&folder)?;
             Some(Kcp::start(&binary, &folder)?)
         }
@@ -77,6 +78,7 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
         (None, None) => anyhow::bail!("there is no kcp to run on"),
     };
     let _kubeconfig = sh.push_env("SYNCER_HEALTH_TEST_KUBECONFIG", kubeconfig);
+    let _binary = sh.push_env("SYNCER_HEALTH_TEST_KCP_BIN", binary);
     let _peer = sh.push_env("SYNCER_HEALTH_TEST_PEER", peer);
     let filter = &args.filter;
     // The program's suites first: each waits until kcp is ready.

@@ -31,6 +31,8 @@ mod layers;
 
 mod plugins;
 
+mod sim;
+
 mod test;
 
 mod tidy;
@@ -53,6 +55,8 @@ enum Task {
     Integration(integration::Args),
     /// Start or stop a kcp on loopback.
     Kcp(kcp::Args),
+    /// Simulate agents, a hub and an API server under many seeds, or one seed with its log.
+    Sim(sim::Args),
     /// Measure what the project promises to cost, and compare.
     Bench(bench::Args),
     /// Print which share of the lines the tests reach; fails where it is too small.
@@ -76,6 +80,7 @@ fn main() -> anyhow::Result<()> {
         Task::Ci(args) => ci::run(&sh, &args),
         Task::Integration(args) => integration::run(&sh, &args),
         Task::Kcp(args) => kcp::run(&sh, args),
+        Task::Sim(args) => sim::run(&sh, &args),
         Task::Bench(args) => bench::run(&sh, &args),
         Task::Coverage(args) => coverage::run(&sh, &args),
         Task::Layers => layers::run(&sh),
