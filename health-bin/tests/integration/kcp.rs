@@ -12,6 +12,16 @@ use crate::support::eventually;
 use crate::support::get;
 use crate::support::secs;
 
+mod chaos;
+
+mod faults;
+
+mod handover;
+
+mod renewals;
+
+mod server;
+
 mod workspace;
 
 use workspace::Workspace;

@@ -17,11 +17,20 @@ mod tunnel;
 mod cluster;
 
 #[cfg(feature = "transport-lease")]
+mod proxy;
+
+#[cfg(feature = "transport-lease")]
 pub(crate) use cluster::Cluster;
 pub(crate) use http::Answer;
 pub(crate) use http::get;
 pub(crate) use program::Program;
 pub(crate) use program::run_to_end;
+#[cfg(feature = "transport-lease")]
+pub(crate) use proxy::Fault;
+#[cfg(feature = "transport-lease")]
+pub(crate) use proxy::Passed;
+#[cfg(feature = "transport-lease")]
+pub(crate) use proxy::Proxy;
 pub(crate) use service::Service;
 #[cfg(feature = "transport-ws")]
 pub(crate) use tunnel::Acceptor;

@@ -60,7 +60,9 @@ impl Source {
                  restart the agent to follow it",
                 self.server
             )))),
-            Ok(None) => Some(Err(ClusterError::new("no cluster is given any more".into()))),
+            Ok(None) => Some(Err(ClusterError::new(
+                "no cluster is given any more".into(),
+            ))),
             Err(error) => Some(Err(error)),
         }
     }

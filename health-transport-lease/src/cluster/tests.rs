@@ -164,7 +164,9 @@ async fn a_token_that_was_replaced_is_used_after_the_old_one_was_refused() {
     tokio::spawn(serve_the_new(server));
     let mut beat = async || {
         let by = crate::api::now() + SECOND * 10;
-        let beat = transport.beat(&crate::testing::heartbeat(&identity, 1), by).await;
+        let beat = transport
+            .beat(&crate::testing::heartbeat(&identity, 1), by)
+            .await;
         beat.map_err(|error| error.chain())
     };
     let refused = beat().await.unwrap_err();
@@ -180,7 +182,10 @@ async fn a_token_that_was_replaced_is_used_after_the_old_one_was_refused() {
 #[test]
 fn what_a_server_is_verified_by_is_named_as_the_kubeconfig_has_it() {
     for (cluster, expected) in [
-        ("certificate-authority: /etc/ca.crt", "certificate-authority /etc/ca.crt"),
+        (
+            "certificate-authority: /etc/ca.crt",
+            "certificate-authority /etc/ca.crt",
+        ),
         (
             "certificate-authority: /etc/ca.crt, certificate-authority-data: AA==",
             "certificate-authority-data of /k",
@@ -226,7 +231,10 @@ async fn serve_the_new(listener: TcpListener) {
         let length = socket.read(&mut head).await.unwrap_or_default();
         let head = String::from_utf8_lossy(&head[..length]).to_lowercase();
         let (status, body) = if head.contains("authorization: bearer new\r\n") {
-            ("200 OK", r#"{"metadata":{"resourceVersion":"1"},"spec":{}}"#)
+            (
+                "200 OK",
+                r#"{"metadata":{"resourceVersion":"1"},"spec":{}}"#,
+            )
         } else {
             ("401 Unauthorized", r#"{"message":"Unauthorized"}"#)
         };

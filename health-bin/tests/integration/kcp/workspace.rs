@@ -2,6 +2,7 @@
 
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use base64::Engine;
 use health_transport_lease::manifests;
@@ -19,9 +20,13 @@ use super::PATIENCE;
 use super::TARGET;
 use crate::support::eventually;
 
+/// A number that nobody else in this process has.
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
 /// A workspace of its own, below `root`.
 pub(super) struct Workspace {
     name: String,
+    kubeconfig: String,
     client: Client,
 }
 
@@ -56,11 +61,15 @@ impl Workspace {
 
     /// An empty workspace.
     pub(super) async fn create_one(prefix: &str) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
+        Self::on(&kubeconfig(), prefix).await
+    }
+
+    /// An empty workspace on the kcp of that kubeconfig.
+    pub(super) async fn on(kubeconfig: &str, prefix: &str) -> Self {
         // Another process of another run may have had the same number on the same kcp.
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{prefix}-{}-{number}", std::process::id());
-        let root = client("root").await;
+        let root = client(kubeconfig, "/clusters/root").await;
         eventually("kcp is ready", PATIENCE * 4, || async {
             call(
                 &root,
@@ -91,8 +100,26 @@ impl Workspace {
             (workspace["status"]["phase"] == "Ready").then_some(())
         })
         .await;
-        let client = client(&format!("root:{name}")).await;
-        Self { name, client }
+        let client = client(kubeconfig, &format!("/clusters/root:{name}")).await;
+        Self {
+            name,
+            kubeconfig: kubeconfig.to_owned(),
+            client,
+        }
+    }
+
+    /// The same workspace by the authority that the kubeconfig trusts now.
+    pub(super) async fn reopened(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            kubeconfig: self.kubeconfig.clone(),
+            client: client(&self.kubeconfig, &format!("/clusters/{}", self.path())).await,
+        }
+    }
+
+    /// A client of the admin whose paths begin at the server's root.
+    pub(super) async fn server_client(&self) -> Client {
+        client(&self.kubeconfig, "").await
     }
 
     /// Its logical cluster, as `root:NAME`.
@@ -195,27 +222,51 @@ impl Workspace {
         std::fs::write(file.path(), json.to_string()).expect("it can be written");
         file
     }
+
+    /// Whether a Lease of the test's own can be written within `limit`.
+    pub(super) async fn takes_a_write(&self, limit: Duration) -> bool {
+        let lease = json!({
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": { "name": "probe" },
+            "spec": { "holderIdentity": NEXT.fetch_add(1, Ordering::Relaxed).to_string() },
+        });
+        let path = "/apis/coordination.k8s.io/v1/namespaces/default/leases";
+        let body = lease.to_string().into_bytes();
+        let patch = Request::patch(format!("{path}/probe"))
+            .header("Content-Type", "application/merge-patch+json")
+            .body(body)
+            .expect("a request");
+        let write = async {
+            match self.client.request::<Value>(patch).await {
+                Err(kube::Error::Api(status)) if status.code == 404 => {
+                    call(&self.client, Method::POST, path, Some(&lease)).await
+                }
+                answer => answer,
+            }
+        };
+        tokio::time::timeout(limit, write)
+            .await
+            .is_ok_and(|it| it.is_ok())
+    }
 }
 
-/// A client of the admin for a logical cluster.
-async fn client(cluster: &str) -> Client {
+/// A client of the kubeconfig's user, whose paths begin at `base`.
+async fn client(kubeconfig: &str, base: &str) -> Client {
     // Another test may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let text = std::fs::read_to_string(kubeconfig()).expect("kcp's kubeconfig can be read");
-    let kubeconfig = Kubeconfig::from_yaml(&text).expect("kcp's kubeconfig is one");
+    let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("kcp's kubeconfig can be read");
     let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
         .await
         .expect("kcp's kubeconfig is complete");
-    let base = config.cluster_url.to_string();
-    let server = base
+    let url = config.cluster_url.to_string();
+    let server = url
         .split("/clusters/")
         .next()
         .expect("a URL")
         .trim_end_matches('/')
         .to_owned();
-    config.cluster_url = format!("{server}/clusters/{cluster}")
-        .parse()
-        .expect("a URL");
+    config.cluster_url = format!("{server}{base}").parse().expect("a URL");
     config.read_timeout = Some(PATIENCE);
     Client::try_from(config).expect("a client")
 }
