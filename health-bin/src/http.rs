@@ -4,6 +4,8 @@ mod client;
 
 mod serve;
 
+mod timer;
+
 pub(crate) use client::get;
 pub(crate) use serve::Limits;
 pub(crate) use serve::serve;

@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
+use axum::http::HeaderMap;
 use axum::http::HeaderValue;
 use axum::http::Method;
 use axum::http::Request;
@@ -86,6 +87,7 @@ fn plain<B>(request: &Request<B>) -> Option<Probe> {
 /// What the router answers for a probe that holds.
 fn ok() -> Answer {
     let mut answer = Response::new(Either::Left(Full::new(Bytes::from_static(b"ok"))));
+    *answer.headers_mut() = HeaderMap::with_capacity(2);
     let headers = answer.headers_mut();
     let text = HeaderValue::from_static("text/plain; charset=utf-8");
     headers.insert(header::CONTENT_TYPE, text);

@@ -43,9 +43,9 @@ impl AgentState {
         exclude: &[ComponentName],
         now: Instant,
     ) -> ProbeAnswer {
-        let mut answer = self
-            .monitor
-            .probe(probe, self.rules, exclude, &self.loops(now), now);
+        let mut answer =
+            self.monitor
+                .probe(probe, self.rules, exclude, &self.stalled_loops(now), now);
         if probe == Probe::Readiness && self.shutting_down.load(Ordering::Relaxed) {
             answer.holds = false;
             answer.verdict = Verdict::by_rule(Rule::ShuttingDown);
@@ -53,11 +53,12 @@ impl AgentState {
         answer
     }
 
-    /// The program's own loops, as liveness sees them.
-    pub(super) fn loops(&self, now: Instant) -> Vec<LoopState> {
+    /// Those of the program's own loops that make no progress.
+    fn stalled_loops(&self, now: Instant) -> Vec<LoopState> {
         let monitor = self.monitor.pulse();
         let heartbeats = self.heartbeater.iter().flat_map(Heartbeater::pulses);
         let pulses = std::iter::once(&monitor).chain(heartbeats);
-        pulses.map(|pulse| LoopState::of(pulse, now)).collect()
+        let states = pulses.map(|pulse| LoopState::of(pulse, now));
+        states.filter(|state| state.stalled.is_some()).collect()
     }
 }

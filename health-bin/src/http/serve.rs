@@ -15,10 +15,12 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::TokioIo;
-use hyper_util::rt::TokioTimer;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::sync::watch;
+
+use super::timer::CoarseTimer;
+use super::timer::TICK;
 
 /// A request's head must have arrived within this time.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -49,7 +51,7 @@ pub(crate) async fn serve<S, B>(
 {
     let places = Arc::new(Semaphore::new(limits.connections));
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
+    http.timer(CoarseTimer)
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(16 * 1024);
     loop {
@@ -77,11 +79,18 @@ pub(crate) async fn serve<S, B>(
         tokio::spawn(async move {
             let _place = place;
             let mut connection = std::pin::pin!(connection);
-            tokio::select! {
-                // A client that hangs up is its own business.
-                _ = connection.as_mut() => return,
-                () = stopped(&mut stop) => connection.as_mut().graceful_shutdown(),
+            let mut tick = tokio::time::interval(TICK);
+            loop {
+                tokio::select! {
+                    biased;
+                    // A client that hangs up is its own business.
+                    _ = connection.as_mut() => return,
+                    // The connection is polled anew, and its timer with it.
+                    _ = tick.tick() => {}
+                    () = stopped(&mut stop) => break,
+                }
             }
+            connection.as_mut().graceful_shutdown();
             let _ = tokio::time::timeout(STOP_TIMEOUT, connection).await;
         });
     }

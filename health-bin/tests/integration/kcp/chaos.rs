@@ -217,11 +217,15 @@ impl Patient {
 
     /// Waits until a transport is in a state.
     async fn is(&self, transport: &str, state: &str) {
-        let what = format!("{transport} is {state}");
-        eventually(&what, PATIENCE * 4, || async {
-            (self.transport(transport).await["state"] == state).then_some(())
-        })
-        .await;
+        let began = Instant::now();
+        while self.transport(transport).await["state"] != state {
+            let log = self.program.log();
+            assert!(
+                began.elapsed() < PATIENCE * 4,
+                "{transport} is not {state}:\n{log}"
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     async fn transport(&self, name: &str) -> Value {

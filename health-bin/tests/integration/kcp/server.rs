@@ -4,6 +4,8 @@ use std::fs::File;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering;
 
 use rcgen::BasicConstraints;
 use rcgen::CertificateParams;
@@ -41,6 +43,9 @@ rules:
   resources: [{ group: coordination.k8s.io }, { group: workload.kcp.io }]
 - level: None
 ";
+
+/// So many lines of the server's log are shown where a test fails.
+const LOG_KEPT: usize = 30;
 
 // === impl Server ===
 
@@ -164,6 +169,22 @@ impl Server {
     }
 }
 
+impl Drop for Server {
+    /// The log goes with the folder: where the test fails, its end is kept.
+    #[expect(
+        clippy::print_stderr,
+        reason = "the test's runner shows it with the failure"
+    )]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(self.path("kcp.log")).unwrap_or_default();
+            let lines: Vec<_> = log.lines().collect();
+            let end = &lines[lines.len().saturating_sub(LOG_KEPT)..];
+            eprintln!("kcp's log ends so:\n{}", end.join("\n"));
+        }
+    }
+}
+
 // === impl Authority ===
 
 impl Authority {
@@ -185,7 +206,19 @@ impl Authority {
     }
 }
 
+/// Free ports below those that the system hands out: while the server is down, nobody else's
+/// connection, and no connection of the agent to itself, takes them.
 fn free_ports() -> [u16; 3] {
-    let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
-    listeners.map(|listener| listener.local_addr().expect("an address").port())
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let mut free = std::iter::repeat_with(|| {
+        // Another process begins elsewhere.
+        let number =
+            NEXT.fetch_add(1, Ordering::Relaxed) + std::process::id().wrapping_mul(7) % 10_000;
+        let port = u16::try_from(20_000 + number % 10_000).expect("a port");
+        let listener = TcpListener::bind(("127.0.0.1", port));
+        listener.is_ok().then_some(port)
+    })
+    .take(10_000)
+    .flatten();
+    [(); 3].map(|()| free.next().expect("a free port"))
 }
