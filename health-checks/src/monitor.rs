@@ -293,14 +293,16 @@ impl Monitor {
     /// Calls `listener` at each change of a component's status, from now on, until the loop has
     /// ended: one at a time, in order, and where it may block.
     ///
-    /// A panic of it is logged, and it is called again at the next change.
+    /// A panic of it is logged, and it is called again at the next change. One that never returns
+    /// holds a thread of the pulse runtime's, whose own end waits for it.
     pub fn listen(&self, listener: impl FnMut(&Transition) + Send + 'static) {
         let transitions = self.transitions();
         let runtime = &self.handle.pulse_runtime;
         runtime.spawn(listener::listen(transitions, listener));
     }
 
-    /// The newest changes of status, from old to new, at most [`History::MAX`](health_core::History::MAX).
+    /// The newest changes of status, from old to new, at most
+    /// [`History::MAX`](health_core::History::MAX).
     #[must_use]
     pub fn history(&self, now: Instant) -> Vec<Arc<Transition>> {
         self.shared().ask(now, |view| {
