@@ -1,98 +1,82 @@
 //! The fleet's machine: evidence in, verdicts out, one exact deadline an agent.
 
-use std::cmp::Reverse;
-use std::collections::BTreeMap;
-use std::collections::BinaryHeap;
-use std::collections::VecDeque;
-use std::fmt;
-use std::time::Duration;
-use std::time::Instant;
+mod id;
 
-use crate::wire;
-use crate::wire::HeartbeatPayload;
+mod evidence;
+
+mod verdict;
+
+mod terms;
+
+mod moment;
+
+mod timers;
+
+mod instance;
 
 mod record;
 
-pub use record::AgentView;
-use record::Record;
+mod roll;
 
-/// An agent, as the control plane names it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AgentId {
-    /// The workspace of its target, compared as written; empty where there is none.
-    pub workspace: String,
-    /// The name of its target.
-    pub name: String,
-}
+mod view;
 
-/// An admitted agent's number: names are resolved once, and evidence is cheap.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AgentKey(u32);
+#[cfg(test)]
+mod tests;
 
-/// What the fleet allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FleetTerms {
-    /// Declared timeouts are raised to this. Default: 3 s.
-    pub timeout_min: Duration,
-    /// Declared timeouts are lowered to this. Default: 10 min.
-    pub timeout_max: Duration,
-    /// The allowance of an agent that has not declared one yet. Default: 30 s.
-    pub timeout_first: Duration,
-    /// The allowance of a tunnel that carries no heartbeats. Default: 90 s, three of the Go
-    /// client's pings.
-    pub timeout_plain: Duration,
-}
+use std::collections::BTreeSet;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+use std::time::Instant;
 
-/// Where evidence comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Channel {
-    /// A tunnel.
-    Tunnel,
-    /// A watched Lease.
-    Lease,
-    /// A watched SyncTarget.
-    SyncTarget,
-}
+pub use self::evidence::{Change, Channel, Confirmation, Evidence, LeaseSight};
+pub use self::id::{AgentId, AgentKey, TunnelId};
+use self::instance::Beat;
+use self::moment::Epoch;
+use self::moment::Moment;
+use self::record::Due;
+use self::roll::Roll;
+pub use self::terms::FleetTerms;
+use self::timers::Timers;
+pub use self::verdict::{FleetReason, FleetVerdict};
+pub use self::view::{AgentView, InstanceView, Transition};
+use crate::HolderIdentity;
+use crate::wire;
+use crate::wire::HeartbeatPayload;
 
-/// A sign of an agent, stamped on receipt by the caller's `now`.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Evidence {
-    /// A tunnel was opened.
-    Opened {
-        /// Whether heartbeats will come over it.
-        heartbeats: bool,
-    },
-    /// A heartbeat arrived.
-    Heartbeat {
-        /// Over what.
-        channel: Channel,
-        /// What it says.
-        payload: Box<HeartbeatPayload>,
-    },
-    /// Something else that only a living agent does.
-    Sign {
-        /// Over what.
-        channel: Channel,
-    },
-    /// A tunnel ended without a goodbye.
-    Closed,
-    /// The agent said goodbye over a tunnel, which ends with it.
-    Goodbye,
-}
-
-/// What the fleet thinks of an agent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum FleetVerdict {
-    /// Expected and not heard of yet. Becomes Alive with evidence, Lost at its deadline.
-    Pending,
-    /// Heard of lately. Becomes Suspect, Lost or Left.
-    Alive,
-    /// Its tunnel broke or its beat is late. Becomes Alive with evidence, Lost at its deadline.
-    Suspect,
-    /// Silent past its allowance. Becomes Alive with evidence.
-    Lost,
-    /// It said goodbye. Becomes Alive with evidence.
-    Left,
+/// The only state of the agents.
+///
+/// Truth is what was seen to arrive, by the hub's own clock; nothing that an agent's clock says
+/// decides.
+///
+/// ```text
+///          evidence            late, or its tunnel broke
+/// Pending ─────────► Alive ◄────────────────────► Suspect
+///    │                │ │        evidence            │
+///    │                │ └──────────────┐             │ silent for its allowance, confirmed
+///    │ silent         │ goodbye        ▼             ▼ by its Lease where there is one
+///    └────────────────┼──────────────────────────► Lost ───┐
+///                     └► Left ─────────────────────────────┴─► Alive, with evidence
+/// ```
+///
+/// It convicts nobody in its own doubt: a pause of the hub moves every deadline, and where half of
+/// those who were heard fall silent together, each of them has one more allowance.
+///
+/// The driver's contract is the usual one: hand in [`evidence`](Self::evidence) as it comes, call
+/// [`handle_timeout`](Self::handle_timeout) at [`poll_timeout`](Self::poll_timeout), and empty
+/// [`poll`](Self::poll) after each; `now` must not run backwards. What has come in is handed in
+/// before time is: a beat that waits in a socket is no silence.
+#[derive(Debug)]
+pub struct Fleet {
+    terms: FleetTerms,
+    epoch: Epoch,
+    roll: Roll,
+    timers: Timers,
+    /// Tunnels that said goodbye and have not ended yet.
+    leaving: BTreeSet<TunnelId>,
+    doubts: bool,
+    /// Bounded by the number of agents: each has a few at most for each input.
+    outputs: VecDeque<FleetOutput>,
 }
 
 /// What the fleet tells.
@@ -102,148 +86,147 @@ pub enum FleetOutput {
     Verdict {
         /// Whose.
         agent: AgentKey,
+        /// From what.
+        from: FleetVerdict,
         /// To what.
         verdict: FleetVerdict,
-        /// Why, for machines.
-        reason: &'static str,
+        /// Why.
+        reason: FleetReason,
     },
-}
-
-/// The only state of the agents.
-///
-/// Truth is what was seen to arrive, by the hub's own clock; nothing that an agent's clock says
-/// decides.
-/// The driver's contract is the usual one: hand in [`evidence`](Self::evidence) as it comes, call
-/// [`handle_timeout`](Self::handle_timeout) at [`poll_timeout`](Self::poll_timeout), and empty
-/// [`poll`](Self::poll) after each; `now` must not run backwards.
-#[derive(Debug)]
-pub struct Fleet {
-    terms: FleetTerms,
-    names: BTreeMap<AgentId, AgentKey>,
-    records: Vec<Record>,
-    /// One entry an agent that counts, armed lazily: an entry that comes too early is put back.
-    timers: BinaryHeap<Reverse<(Instant, AgentKey)>>,
-    /// Bounded by the number of agents: each changes its verdict at most once an input.
-    outputs: VecDeque<FleetOutput>,
-}
-
-/// Why the fleet thinks so.
-mod reasons {
-    pub(super) const EXPECTED: &str = "Expected";
-    pub(super) const RECEIVED: &str = "HeartbeatReceived";
-    pub(super) const LATE: &str = "HeartbeatLate";
-    pub(super) const BROKEN: &str = "TunnelBroken";
-    pub(super) const TIMEOUT: &str = "HeartbeatTimeout";
-    pub(super) const LEFT: &str = "SyncerLeft";
+    /// Look live at the agent's Lease and SyncTarget, before it is convicted. What has changed
+    /// there is [`Evidence`]; else say so with [`Fleet::confirmed`].
+    Confirm {
+        /// Whose.
+        agent: AgentKey,
+        /// When an answer is not waited for any more.
+        by: Instant,
+    },
+    /// Close this tunnel: a newer one of the same instance has replaced it.
+    Replace {
+        /// Which.
+        tunnel: TunnelId,
+        /// For so long its peer is to stay away.
+        stay_away: Duration,
+    },
+    /// So many fell silent together that the fault may be the hub's own: their verdicts wait for
+    /// one more allowance.
+    MassSilence {
+        /// How many are silent.
+        silent: usize,
+        /// Of how many.
+        of: usize,
+    },
+    /// That is over.
+    MassSilenceOver,
+    /// Nobody expects this agent, and it has been gone for long: its record is no more.
+    Forgotten {
+        /// What it was.
+        agent: AgentKey,
+        /// Who it was.
+        id: Arc<AgentId>,
+    },
 }
 
 // === impl Fleet ===
 
 impl Fleet {
-    /// A fleet of nobody.
+    /// A fleet of nobody, whose time begins `now`.
     #[must_use]
-    pub const fn new(terms: FleetTerms) -> Self {
+    pub fn new(terms: FleetTerms, now: Instant) -> Self {
         Self {
             terms,
-            names: BTreeMap::new(),
-            records: Vec::new(),
-            timers: BinaryHeap::new(),
+            epoch: Epoch::at(now),
+            roll: Roll::new(terms),
+            timers: Timers::new(),
+            leaving: BTreeSet::new(),
+            doubts: false,
             outputs: VecDeque::new(),
         }
     }
 
-    /// Expects an agent, with a full allowance from `now`; one that is known keeps its record.
-    ///
-    /// # Panics
-    ///
-    /// At 2^32 agents.
-    pub fn admit(&mut self, id: AgentId, now: Instant) -> AgentKey {
-        if let Some(key) = self.names.get(&id) {
-            return *key;
+    /// Takes an agent in, with a full allowance from `now`; one that is known keeps its record.
+    /// Nothing where [`FleetTerms::agents_max`] are known already.
+    #[must_use]
+    pub fn admit(&mut self, id: AgentId, now: Instant) -> Option<AgentKey> {
+        if let Some(key) = self.roll.find(&id) {
+            return Some(key);
         }
-        let number = u32::try_from(self.records.len()).expect("fewer than 2^32 agents");
-        let key = AgentKey(number);
-        self.records
-            .push(Record::new(id.clone(), self.terms.timeout_first, now));
-        self.names.insert(id, key);
-        self.arm(key);
-        key
+        let key = self.roll.add(id, self.epoch.moment(now))?;
+        self.timers.arm(key.index, &mut self.roll);
+        Some(key)
     }
 
-    /// Takes a sign of an agent, seen at `now`.
-    pub fn evidence(&mut self, agent: AgentKey, evidence: Evidence, now: Instant) {
-        let record = &mut self.records[agent.0 as usize];
-        match evidence {
-            Evidence::Opened { heartbeats } => {
-                record.tunnels += 1;
-                if !heartbeats {
-                    record.set_terms(None, self.terms.timeout_plain);
-                }
-                record.seen(Channel::Tunnel, now);
-                self.decide(agent, FleetVerdict::Alive, reasons::RECEIVED, now);
-            }
-            Evidence::Heartbeat { channel, payload } => {
-                let timeout = wire::duration(payload.timeout_seconds);
-                let allowance = timeout
-                    .unwrap_or(self.terms.timeout_first)
-                    .clamp(self.terms.timeout_min, self.terms.timeout_max);
-                record.set_terms(wire::duration(payload.interval_seconds), allowance);
-                record.carried = Some(payload);
-                record.heartbeats += 1;
-                record.seen(channel, now);
-                self.decide(agent, FleetVerdict::Alive, reasons::RECEIVED, now);
-            }
-            Evidence::Sign { channel } => {
-                record.seen(channel, now);
-                self.decide(agent, FleetVerdict::Alive, reasons::RECEIVED, now);
-            }
-            Evidence::Closed => {
-                record.tunnels = record.tunnels.saturating_sub(1);
-                if record.tunnels == 0 && record.verdict == FleetVerdict::Alive {
-                    self.decide(agent, FleetVerdict::Suspect, reasons::BROKEN, now);
-                }
-            }
-            Evidence::Goodbye => {
-                record.tunnels = record.tunnels.saturating_sub(1);
-                if record.tunnels == 0 {
-                    self.decide(agent, FleetVerdict::Left, reasons::LEFT, now);
-                }
-            }
+    /// An agent that somebody's credentials name is expected: it is never forgotten.
+    pub fn expect(&mut self, agent: AgentKey) {
+        if let Some(record) = self.roll.get_mut(agent) {
+            record.expect(None);
         }
-        self.arm(agent);
+    }
+
+    /// Takes that back. Who is neither heard nor expected by anybody else is forgotten at once.
+    pub fn unexpect(&mut self, agent: AgentKey) {
+        self.unknown(agent, None);
+    }
+
+    /// The agent's object on that channel was deleted.
+    pub fn gone(&mut self, agent: AgentKey, channel: Channel) {
+        self.unknown(agent, Some(channel));
+    }
+
+    /// Takes a sign of an agent, seen at `now`. Of an agent that was forgotten it is ignored.
+    pub fn evidence(&mut self, agent: AgentKey, evidence: Evidence<'_>, now: Instant) {
+        let now = self.epoch.moment(now);
+        match evidence {
+            Evidence::Opened { tunnel, heartbeats } => self.opened(agent, tunnel, heartbeats, now),
+            Evidence::Heartbeat {
+                tunnel,
+                payload,
+                skew_ms,
+            } => {
+                let beat = self.beat_of(payload);
+                self.beat(agent, Channel::Tunnel, Some(tunnel), &beat, skew_ms, now);
+            }
+            Evidence::Frame { .. } => self.sign(agent, Channel::Tunnel, now),
+            Evidence::Goodbye { tunnel } => {
+                self.leaving.insert(tunnel);
+            }
+            Evidence::Closed { tunnel } => self.closed(agent, tunnel, now),
+            Evidence::Lease { change, lease } => self.lease(agent, change, &lease, now),
+            Evidence::SyncTarget { change } => self.sync_target(agent, change, now),
+        }
+        self.timers.arm(agent.index, &mut self.roll);
+    }
+
+    /// What a live look came to that [`FleetOutput::Confirm`] had asked for.
+    pub fn confirmed(&mut self, agent: AgentKey, confirmation: Confirmation, now: Instant) {
+        let now = self.epoch.moment(now);
+        if let Some(record) = self.roll.get_mut(agent) {
+            record.confirmed(confirmation == Confirmation::Silent, now);
+            self.timers.arm(agent.index, &mut self.roll);
+        }
     }
 
     /// A deadline may have come.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some(Reverse((at, agent))) = self.timers.peek().copied() {
-            if at > now {
-                break;
+        let now = self.epoch.moment(now);
+        while let Some(index) = self.timers.pop(now, &mut self.roll) {
+            if let Some(agent) = self.roll.key(index) {
+                self.due(agent, now);
+                self.timers.arm(index, &mut self.roll);
             }
-            self.timers.pop();
-            let record = &mut self.records[agent.0 as usize];
-            if record.armed != Some(at) {
-                continue;
-            }
-            record.armed = None;
-            match record.due(now) {
-                Some(FleetVerdict::Lost) => {
-                    self.decide(agent, FleetVerdict::Lost, reasons::TIMEOUT, now);
-                }
-                Some(verdict) => self.decide(agent, verdict, reasons::LATE, now),
-                None => {}
-            }
-            self.arm(agent);
         }
     }
 
     /// The hub itself stood still for `pause`: what it could not hear is nobody's silence. Every
     /// deadline moves by that and a second, to a full allowance from `now` at most.
     pub fn paused(&mut self, pause: Duration, now: Instant) {
-        self.timers.clear();
-        let agents: Vec<_> = self.names.values().copied().collect();
-        for agent in agents {
-            self.records[agent.0 as usize].paused(pause, now);
-            self.arm(agent);
+        let now = self.epoch.moment(now);
+        self.timers = Timers::new();
+        for agent in self.roll.keys() {
+            if let Some(record) = self.roll.get_mut(agent) {
+                record.paused(pause, now);
+            }
+            self.timers.arm(agent.index, &mut self.roll);
         }
     }
 
@@ -256,147 +239,303 @@ impl Fleet {
     /// When to call [`handle_timeout`](Self::handle_timeout).
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.peek().map(|Reverse((at, _))| *at)
+        self.timers.next().map(|at| self.epoch.instant(at))
     }
 
     /// An agent's number, if it is known.
     #[must_use]
     pub fn find(&self, id: &AgentId) -> Option<AgentKey> {
-        self.names.get(id).copied()
+        self.roll.find(id)
     }
 
-    /// What is known of an agent.
+    /// What is known of an agent, unless it was forgotten.
     #[must_use]
-    pub fn view(&self, agent: AgentKey) -> AgentView<'_> {
-        AgentView(&self.records[agent.0 as usize])
+    pub fn view(&self, agent: AgentKey) -> Option<AgentView<'_>> {
+        let record = self.roll.get(agent)?;
+        Some(AgentView {
+            key: agent,
+            record,
+            epoch: self.epoch,
+        })
     }
 
     /// What is known of every agent, by workspace and name.
     pub fn views(&self) -> impl Iterator<Item = AgentView<'_>> {
-        self.names.values().map(|agent| self.view(*agent))
+        self.roll
+            .by_name()
+            .filter_map(|(_, agent)| self.view(agent))
     }
 
-    fn decide(
-        &mut self,
-        agent: AgentKey,
-        verdict: FleetVerdict,
-        reason: &'static str,
-        now: Instant,
-    ) {
-        if self.records[agent.0 as usize].decide(verdict, reason, now) {
-            self.outputs.push_back(FleetOutput::Verdict {
-                agent,
-                verdict,
-                reason,
-            });
+    /// How many agents have that verdict. Costs nothing.
+    #[must_use]
+    pub const fn count(&self, verdict: FleetVerdict) -> usize {
+        self.roll.count(verdict)
+    }
+
+    /// Whether verdicts wait, since so many fell silent together.
+    #[must_use]
+    pub const fn doubts(&self) -> bool {
+        self.doubts
+    }
+
+    // What is heard.
+
+    fn opened(&mut self, agent: AgentKey, _tunnel: TunnelId, heartbeats: bool, now: Moment) {
+        if let Some(record) = self.roll.get_mut(agent) {
+            record.opened(heartbeats);
         }
+        self.sign(agent, Channel::Tunnel, now);
     }
 
-    /// Makes sure that a timer comes no later than the record's next deadline.
-    fn arm(&mut self, agent: AgentKey) {
-        let record = &mut self.records[agent.0 as usize];
-        let Some(next) = record.next_deadline() else {
+    fn closed(&mut self, agent: AgentKey, tunnel: TunnelId, now: Moment) {
+        let said_goodbye = self.leaving.remove(&tunnel);
+        let Some(record) = self.roll.get_mut(agent) else {
             return;
         };
-        if record.armed.is_none_or(|at| next < at) {
-            record.armed = Some(next);
-            self.timers.push(Reverse((next, agent)));
-        }
-        // A timer that was brought forward leaves its old entry behind; half of them may be such.
-        if self.timers.len() > 2 * self.records.len() {
-            let records = &self.records;
-            self.timers
-                .retain(|Reverse((at, agent))| records[agent.0 as usize].armed == Some(*at));
+        let has_left = record.closed(tunnel, said_goodbye);
+        let broken = record.tunnels == 0 && record.verdict == FleetVerdict::Alive;
+        if has_left {
+            self.decide(agent, FleetVerdict::Left, FleetReason::SyncerLeft, now);
+        } else if broken {
+            self.decide(agent, FleetVerdict::Suspect, FleetReason::TunnelBroken, now);
         }
     }
-}
 
-// === impl AgentId ===
+    fn lease(&mut self, agent: AgentKey, change: Change, lease: &LeaseSight<'_>, now: Moment) {
+        let channel = Channel::Lease;
+        let allowance = lease.duration.unwrap_or(self.terms.timeout_first);
+        let allowance = self.clamped(allowance);
+        let beat = lease.holder.map(|holder| beat_of(holder, lease, allowance));
+        let terms = self.terms;
+        if let Some(record) = self.roll.get_mut(agent) {
+            record.expect(Some(channel));
+            match (change, &beat) {
+                (Change::First, Some(beat)) => {
+                    record.beat(beat, None, now);
+                    record.first_sight(&terms, now);
+                }
+                (Change::First | Change::Released, None) => record.released(now),
+                (Change::Renewed | Change::Released, _) => {}
+            }
+        }
+        if let (Change::Renewed, Some(beat)) = (change, beat) {
+            self.beat(agent, channel, None, &beat, lease.skew_ms, now);
+        }
+    }
 
-impl fmt::Display for AgentId {
-    /// `WORKSPACE/NAME`; an empty workspace is written `-`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let workspace = if self.workspace.is_empty() {
-            "-"
-        } else {
-            &self.workspace
+    fn sync_target(&mut self, agent: AgentKey, change: Change, now: Moment) {
+        let channel = Channel::SyncTarget;
+        let terms = self.terms;
+        if let Some(record) = self.roll.get_mut(agent) {
+            record.expect(Some(channel));
+            if change == Change::First {
+                record.first_sight(&terms, now);
+            }
+        }
+        if change == Change::Renewed {
+            self.sign(agent, channel, now);
+        }
+    }
+
+    fn beat(
+        &mut self,
+        agent: AgentKey,
+        channel: Channel,
+        tunnel: Option<TunnelId>,
+        beat: &Beat<'_>,
+        skew_ms: Option<i64>,
+        now: Moment,
+    ) {
+        let Some(record) = self.roll.get_mut(agent) else {
+            return;
         };
-        write!(f, "{workspace}/{}", self.name)
+        record.heartbeats += 1;
+        let skew = skew_ms.map(|skew| skew.clamp(i32::MIN.into(), i32::MAX.into()) as i32);
+        record.skew_ms = skew.or(record.skew_ms);
+        if let Some(tunnel) = record.beat(beat, tunnel, now) {
+            let stay_away = beat.allowance;
+            self.outputs
+                .push_back(FleetOutput::Replace { tunnel, stay_away });
+        }
+        self.sign(agent, channel, now);
     }
-}
 
-// === impl FleetTerms ===
+    /// Somebody lives.
+    fn sign(&mut self, agent: AgentKey, channel: Channel, now: Moment) {
+        let terms = self.terms;
+        if let Some(record) = self.roll.get_mut(agent) {
+            record.seen(channel, &terms, now);
+            self.decide(
+                agent,
+                FleetVerdict::Alive,
+                FleetReason::HeartbeatReceived,
+                now,
+            );
+        }
+    }
 
-impl Default for FleetTerms {
-    fn default() -> Self {
-        Self {
-            timeout_min: Duration::from_secs(3),
-            timeout_max: Duration::from_secs(600),
-            timeout_first: Duration::from_secs(30),
-            timeout_plain: Duration::from_secs(90),
+    fn beat_of<'a>(&self, payload: &'a HeartbeatPayload) -> Beat<'a> {
+        let timeout = wire::duration(payload.timeout_seconds);
+        Beat {
+            slot: &payload.slot,
+            incarnation: &payload.incarnation,
+            sequence: Some(payload.sequence),
+            interval: wire::duration(payload.interval_seconds),
+            allowance: self.clamped(timeout.unwrap_or(self.terms.timeout_first)),
+            status: Some(payload.status),
+            payload: Some(payload),
+        }
+    }
+
+    fn clamped(&self, timeout: Duration) -> Duration {
+        timeout.clamp(self.terms.timeout_min, self.terms.timeout_max)
+    }
+
+    // What is decided.
+
+    fn due(&mut self, agent: AgentKey, now: Moment) {
+        let record = self.roll.get(agent);
+        let Some(due) = record.and_then(|record| record.due(&self.terms, now)) else {
+            return;
+        };
+        match due {
+            Due::Suspect => self.suspect(agent, now),
+            Due::Confirm(by) => {
+                self.suspect(agent, now);
+                if !self.holds(agent) {
+                    self.ask(agent, by);
+                }
+            }
+            Due::Lost => {
+                self.suspect(agent, now);
+                if !self.holds(agent) {
+                    self.decide(
+                        agent,
+                        FleetVerdict::Lost,
+                        FleetReason::HeartbeatTimeout,
+                        now,
+                    );
+                }
+            }
+            Due::Left => self.decide(agent, FleetVerdict::Left, FleetReason::SyncerLeft, now),
+            Due::Forget => self.forget(agent),
+        }
+    }
+
+    fn ask(&mut self, agent: AgentKey, by: Moment) {
+        if let Some(record) = self.roll.get_mut(agent) {
+            record.asked(by);
+            let by = self.epoch.instant(by);
+            self.outputs.push_back(FleetOutput::Confirm { agent, by });
+        }
+    }
+
+    /// Who was heard and is late. Nobody is convicted from Alive at once.
+    fn suspect(&mut self, agent: AgentKey, now: Moment) {
+        let record = self.roll.get(agent);
+        if record.is_some_and(|record| record.verdict == FleetVerdict::Alive) {
+            self.decide(
+                agent,
+                FleetVerdict::Suspect,
+                FleetReason::HeartbeatLate,
+                now,
+            );
+        }
+    }
+
+    /// Whether the verdict over a silent agent is held, since many others are silent too.
+    fn holds(&mut self, agent: AgentKey) -> bool {
+        let Some(record) = self.roll.get(agent).filter(|record| !record.held) else {
+            return false;
+        };
+        let Some([silent, of]) = self.mass(record.verdict) else {
+            return false;
+        };
+        if let Some(record) = self.roll.get_mut(agent) {
+            record.hold();
+        }
+        if !std::mem::replace(&mut self.doubts, true) {
+            self.outputs
+                .push_back(FleetOutput::MassSilence { silent, of });
+        }
+        true
+    }
+
+    /// How many are silent of how many, where that is too many: half of those that were heard, and
+    /// [`FleetTerms::mass_min`] at least. Who was never heard counts beside those that are Pending: when a hub hears
+    /// nobody after its start, it may be the hub.
+    const fn mass(&self, verdict: FleetVerdict) -> Option<[usize; 2]> {
+        let suspect = self.count(FleetVerdict::Suspect);
+        let silent = match verdict {
+            FleetVerdict::Pending => suspect + self.count(FleetVerdict::Pending),
+            FleetVerdict::Alive
+            | FleetVerdict::Suspect
+            | FleetVerdict::Lost
+            | FleetVerdict::Left => suspect,
+        };
+        let alive = self.count(FleetVerdict::Alive);
+        if silent >= self.terms.mass_min && silent >= alive {
+            Some([silent, silent + alive])
+        } else {
+            None
+        }
+    }
+
+    fn decide(&mut self, agent: AgentKey, verdict: FleetVerdict, reason: FleetReason, now: Moment) {
+        let Some(from) = self.roll.decide(agent, verdict, reason, now) else {
+            return;
+        };
+        self.outputs.push_back(FleetOutput::Verdict {
+            agent,
+            from,
+            verdict,
+            reason,
+        });
+        let over = self.mass(FleetVerdict::Suspect).is_none()
+            && self.mass(FleetVerdict::Pending).is_none();
+        if self.doubts && over {
+            self.doubts = false;
+            self.outputs.push_back(FleetOutput::MassSilenceOver);
+        }
+    }
+
+    fn unknown(&mut self, agent: AgentKey, channel: Option<Channel>) {
+        let Some(record) = self.roll.get_mut(agent) else {
+            return;
+        };
+        record.unexpect(channel);
+        let heard = match record.verdict {
+            FleetVerdict::Alive | FleetVerdict::Suspect => true,
+            FleetVerdict::Pending | FleetVerdict::Lost | FleetVerdict::Left => false,
+        };
+        if !heard && !record.is_expected() && record.tunnels == 0 {
+            self.forget(agent);
+        } else {
+            self.timers.arm(agent.index, &mut self.roll);
+        }
+    }
+
+    fn forget(&mut self, agent: AgentKey) {
+        if let Some(id) = self.roll.remove(agent) {
+            self.outputs.push_back(FleetOutput::Forgotten { agent, id });
         }
     }
 }
 
-// === impl Channel ===
-
-impl Channel {
-    /// All channels.
-    pub const ALL: [Self; 3] = [Self::Tunnel, Self::Lease, Self::SyncTarget];
-
-    /// The name, as it stands in answers.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Tunnel => "websocket",
-            Self::Lease => "lease",
-            Self::SyncTarget => "synctarget",
-        }
+/// A Lease as the heartbeat that it is; it does not say when the next one comes.
+fn beat_of<'a>(
+    holder: &'a HolderIdentity,
+    lease: &LeaseSight<'_>,
+    allowance: Duration,
+) -> Beat<'a> {
+    let (slot, incarnation) = holder.parts();
+    Beat {
+        slot,
+        incarnation,
+        sequence: lease.sequence,
+        interval: None,
+        allowance,
+        status: lease.status,
+        payload: None,
     }
 }
-
-// === impl FleetVerdict ===
-
-impl FleetVerdict {
-    /// All verdicts.
-    pub const ALL: [Self; 5] = [
-        Self::Pending,
-        Self::Alive,
-        Self::Suspect,
-        Self::Lost,
-        Self::Left,
-    ];
-
-    /// The name, as it stands in answers.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "Pending",
-            Self::Alive => "Alive",
-            Self::Suspect => "Suspect",
-            Self::Lost => "Lost",
-            Self::Left => "Left",
-        }
-    }
-
-    /// The name in lower case, as it stands in metric labels.
-    #[must_use]
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Alive => "alive",
-            Self::Suspect => "suspect",
-            Self::Lost => "lost",
-            Self::Left => "left",
-        }
-    }
-}
-
-impl fmt::Display for FleetVerdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-#[cfg(test)]
-mod tests;

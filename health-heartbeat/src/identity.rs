@@ -93,10 +93,13 @@ impl HolderIdentity {
     /// (a holder that another program wrote, as kubelet or kubert).
     #[must_use]
     pub fn slot(&self) -> Slot {
-        self.0
-            .rsplit_once('_')
-            .map_or(&*self.0, |(slot, _)| slot)
-            .into()
+        self.parts().0.into()
+    }
+
+    /// The slot and the incarnation; an empty one where another program wrote the holder.
+    #[must_use]
+    pub fn parts(&self) -> (&str, &str) {
+        self.0.rsplit_once('_').unwrap_or((&*self.0, ""))
     }
 }
 

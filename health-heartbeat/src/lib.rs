@@ -58,7 +58,8 @@ pub use config::{HeartbeatConfig, InvalidHeartbeatConfig};
 pub use driver::{Heartbeater, HeartbeaterConfig, TransportSetup};
 pub use event::{EventKind, HeartbeatEvent};
 pub use fleet::{
-    AgentId, AgentKey, AgentView, Channel, Evidence, Fleet, FleetOutput, FleetTerms, FleetVerdict,
+    AgentId, AgentKey, AgentView, Change, Channel, Confirmation, Evidence, Fleet, FleetOutput,
+    FleetReason, FleetTerms, FleetVerdict, InstanceView, LeaseSight, Transition, TunnelId,
 };
 pub use heartbeat::{Heartbeat, Sequence};
 pub use identity::{HolderIdentity, Identity, Incarnation, Slot};

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -30,6 +31,9 @@ use super::ops;
 
 /// When to ask again a hub that is full, in seconds.
 const BUSY_SECONDS: &str = "10";
+
+/// When to come back to a hub that has no room for another agent.
+const FULL: Duration = Duration::from_secs(60);
 
 /// Everything that is asked on `server`.
 pub(super) fn router(state: Arc<HubState>) -> Router {
@@ -138,6 +142,11 @@ fn admit(
         };
     }
     tracing::debug!(%connection, agent = %id, "tunnel accepted");
-    state.fleet.assign(connection, id);
-    Admission::Accept(Terms::default())
+    if state.fleet.assign(connection, id) {
+        return Admission::Accept(Terms::default());
+    }
+    Admission::Refuse {
+        reason: "the hub knows as many agents as it may".to_owned(),
+        retry_after: Some(FULL),
+    }
 }

@@ -7,21 +7,23 @@ use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::time::Duration;
 use std::time::Instant;
+use std::time::SystemTime;
 
 use health_core::PauseDetector;
 use health_core::Pulse;
 use health_heartbeat::AgentId;
 use health_heartbeat::AgentKey;
-use health_heartbeat::Channel;
 use health_heartbeat::Evidence;
 use health_heartbeat::Fleet;
 use health_heartbeat::FleetOutput;
 use health_heartbeat::FleetTerms;
 use health_heartbeat::FleetVerdict;
+use health_heartbeat::TunnelId;
 use health_transport_ws::ConnectionId;
 use health_transport_ws::Heard;
 use health_transport_ws::TunnelEvent;
 use metrics::Counter;
+use metrics::Histogram;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
@@ -43,20 +45,16 @@ pub(super) struct SharedFleet {
     inner: Mutex<Inner>,
     pulse: Pulse,
     heartbeats: Counter,
+    skew: Histogram,
 }
 
 /// What is shared.
 #[derive(Debug)]
 pub(super) struct Inner {
     pub(super) fleet: Fleet,
-    tunnels: BTreeMap<ConnectionId, Tunnel>,
+    /// Whose each open tunnel is.
+    tunnels: BTreeMap<ConnectionId, AgentKey>,
     reports: BTreeMap<AgentKey, Arc<RawValue>>,
-}
-
-#[derive(Debug)]
-struct Tunnel {
-    agent: AgentKey,
-    said_goodbye: bool,
 }
 
 // === impl SharedFleet ===
@@ -65,33 +63,40 @@ impl SharedFleet {
     pub(super) fn new(terms: FleetTerms) -> Arc<Self> {
         metrics::describe_counter!("syncer_hub_heartbeats_total", "Heartbeats that arrived.");
         metrics::describe_counter!("syncer_hub_verdicts_total", "Verdicts that were given.");
+        metrics::describe_histogram!(
+            "syncer_hub_clock_skew_seconds",
+            metrics::Unit::Seconds,
+            "How far agents' clocks are from the hub's, ahead or behind."
+        );
         Arc::new(Self {
             inner: Mutex::new(Inner {
-                fleet: Fleet::new(terms),
+                fleet: Fleet::new(terms, Instant::now()),
                 tunnels: BTreeMap::new(),
                 reports: BTreeMap::new(),
             }),
             pulse: Pulse::new("fleet", PULSE_ALLOWANCE, Instant::now()),
             heartbeats: metrics::counter!("syncer_hub_heartbeats_total"),
+            skew: metrics::histogram!("syncer_hub_clock_skew_seconds"),
         })
     }
 
-    /// Expects an agent.
+    /// Expects an agent, if there is room.
     pub(super) fn expect(&self, id: AgentId) {
-        self.lock().fleet.admit(id, Instant::now());
+        let fleet = &mut self.lock().fleet;
+        if let Some(agent) = fleet.admit(id, Instant::now()) {
+            fleet.expect(agent);
+        }
     }
 
-    /// From now on, what is heard of `connection` is heard of `id`.
-    pub(super) fn assign(&self, connection: ConnectionId, id: AgentId) {
+    /// From now on, what is heard of `connection` is heard of `id`; not where there is no room for
+    /// another agent.
+    pub(super) fn assign(&self, connection: ConnectionId, id: AgentId) -> bool {
         let mut inner = self.lock();
         let agent = inner.fleet.admit(id, Instant::now());
-        inner.tunnels.insert(
-            connection,
-            Tunnel {
-                agent,
-                said_goodbye: false,
-            },
-        );
+        if let Some(agent) = agent {
+            inner.tunnels.insert(connection, agent);
+        }
+        agent.is_some()
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -128,7 +133,7 @@ impl SharedFleet {
                 self.hear(&mut inner, event);
             }
             inner.fleet.handle_timeout(now);
-            tell(&mut inner.fleet);
+            tell(&mut inner);
             drop(inner);
             self.pulse.beat(now);
         }
@@ -140,49 +145,44 @@ impl SharedFleet {
             at,
             what,
         } = event;
-        let Some(tunnel) = inner.tunnels.get_mut(&connection) else {
+        let Some(agent) = inner.tunnels.get(&connection).copied() else {
             return;
         };
-        let agent = tunnel.agent;
+        let tunnel = TunnelId(connection.0);
+        let heartbeat;
         let evidence = match what {
             Heard::Opened(handshake) => Evidence::Opened {
-                heartbeats: handshake
-                    .capabilities
-                    .iter()
-                    .any(|name| name == health_transport_ws::protocol::CAPABILITY_HEARTBEAT),
+                tunnel,
+                heartbeats: handshake.can(health_transport_ws::protocol::CAPABILITY_HEARTBEAT),
             },
-            Heard::Heartbeat { payload, .. } => {
+            Heard::Heartbeat { payload, sent } => {
                 self.heartbeats.increment(1);
+                let skew_ms = sent.map(|sent| skew_ms(sent, at));
+                if let Some(skew_ms) = skew_ms {
+                    self.skew.record(skew_ms.unsigned_abs() as f64 / 1e3);
+                }
+                heartbeat = payload;
                 Evidence::Heartbeat {
-                    channel: Channel::Tunnel,
-                    payload: Box::new(payload),
+                    tunnel,
+                    payload: &heartbeat,
+                    skew_ms,
                 }
             }
-            Heard::Frame => Evidence::Sign {
-                channel: Channel::Tunnel,
-            },
+            Heard::Frame => Evidence::Frame { tunnel },
             Heard::Status(report) => {
                 if report.get().len() <= REPORT_BYTES_MAX {
                     inner.reports.insert(agent, report.into());
                 }
-                Evidence::Sign {
-                    channel: Channel::Tunnel,
-                }
+                Evidence::Frame { tunnel }
             }
             Heard::Goodbye { reason } => {
-                tracing::info!(agent = %inner.fleet.view(agent).id(), reason, "goodbye");
-                tunnel.said_goodbye = true;
-                return;
+                tracing::info!(agent = inner.named(agent), reason, "goodbye");
+                Evidence::Goodbye { tunnel }
             }
             Heard::Closed { why } => {
-                let goodbye = tunnel.said_goodbye;
                 inner.tunnels.remove(&connection);
-                tracing::debug!(agent = %inner.fleet.view(agent).id(), %why, "tunnel closed");
-                if goodbye {
-                    Evidence::Goodbye
-                } else {
-                    Evidence::Closed
-                }
+                tracing::debug!(agent = inner.named(agent), %why, "tunnel closed");
+                Evidence::Closed { tunnel }
             }
         };
         inner.fleet.evidence(agent, evidence, at);
@@ -197,6 +197,12 @@ impl Inner {
         self.reports.get(&agent).cloned()
     }
 
+    /// An agent's name, for logs.
+    fn named(&self, agent: AgentKey) -> String {
+        let view = self.fleet.view(agent);
+        view.map_or_else(String::new, |view| view.id().to_string())
+    }
+
     /// How many tunnels are open.
     pub(super) fn tunnels(&self) -> usize {
         self.tunnels.len()
@@ -204,21 +210,51 @@ impl Inner {
 }
 
 /// One log line and one count for each verdict.
-fn tell(fleet: &mut Fleet) {
-    while let Some(FleetOutput::Verdict {
-        agent,
-        verdict,
-        reason,
-    }) = fleet.poll()
-    {
-        metrics::counter!("syncer_hub_verdicts_total", "verdict" => verdict.label()).increment(1);
-        let agent = fleet.view(agent).id();
-        match verdict {
-            FleetVerdict::Lost => tracing::warn!(%agent, %verdict, reason),
-            FleetVerdict::Pending
-            | FleetVerdict::Alive
-            | FleetVerdict::Suspect
-            | FleetVerdict::Left => tracing::info!(%agent, %verdict, reason),
+fn tell(inner: &mut Inner) {
+    while let Some(output) = inner.fleet.poll() {
+        match output {
+            FleetOutput::Verdict {
+                agent,
+                verdict,
+                reason,
+                ..
+            } => {
+                metrics::counter!("syncer_hub_verdicts_total", "verdict" => verdict.label())
+                    .increment(1);
+                let agent = inner.named(agent);
+                match verdict {
+                    FleetVerdict::Lost => tracing::warn!(agent, %verdict, %reason),
+                    FleetVerdict::Pending
+                    | FleetVerdict::Alive
+                    | FleetVerdict::Suspect
+                    | FleetVerdict::Left => tracing::info!(agent, %verdict, %reason),
+                }
+            }
+            FleetOutput::MassSilence { silent, of } => {
+                tracing::warn!(
+                    silent,
+                    of,
+                    reason = "MassSilence",
+                    "so many fell silent at once that the fault may be this hub's; \
+                     their verdicts wait for one more timeout"
+                );
+            }
+            FleetOutput::MassSilenceOver => tracing::info!("the mass silence is over"),
+            FleetOutput::Forgotten { agent, id } => {
+                inner.reports.remove(&agent);
+                tracing::info!(agent = %id, "forgotten: nobody expects it, and it is gone");
+            }
+            FleetOutput::Confirm { .. } | FleetOutput::Replace { .. } => {}
         }
+    }
+}
+
+/// How far the clock is ahead that says that it was `sent` when it was received `at`.
+fn skew_ms(sent: SystemTime, at: Instant) -> i64 {
+    let received = SystemTime::now() - at.elapsed();
+    let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+    match sent.duration_since(received) {
+        Ok(ahead) => millis(ahead),
+        Err(behind) => -millis(behind.duration()),
     }
 }

@@ -137,21 +137,25 @@ async fn agent(
     };
     let id = AgentId { workspace, name };
     let inner = state.fleet.lock();
-    let Some(key) = inner.fleet.find(&id) else {
+    let known = inner.fleet.find(&id).and_then(|key| inner.fleet.view(key));
+    let Some(view) = known else {
         return (StatusCode::NOT_FOUND, format!("no agent {id}\n")).into_response();
     };
-    let view = inner.fleet.view(key);
     let mut answer = summary(view, &wall);
     answer.insert(
         "deciding".to_owned(),
-        json!(view.carried().map(|carried| &carried.deciding)),
+        json!(view.carried().map(|carried| carried.deciding)),
     );
     let report = inner
-        .report(key)
+        .report(view.key())
         .and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok());
     answer.insert("report".to_owned(), report.into());
-    let transitions = view.transitions().map(|(at, verdict, reason)| {
-        json!({ "at": wall.show(at), "verdict": verdict.as_str(), "reason": reason })
+    let transitions = view.transitions().map(|one| {
+        json!({
+            "at": wall.show(one.at),
+            "verdict": one.verdict.as_str(),
+            "reason": one.reason.as_str(),
+        })
     });
     answer.insert("transitions".to_owned(), transitions.collect());
     Json(answer).into_response()
@@ -175,11 +179,11 @@ fn summary(view: AgentView<'_>, wall: &WallClock) -> Map<String, Value> {
         "workspace": view.id().workspace,
         "name": view.id().name,
         "verdict": view.verdict().as_str(),
-        "reason": view.reason(),
+        "reason": view.reason().as_str(),
         "since": wall.show(view.since()),
-        "status": carried.map(|carried| carried.status),
-        "slot": carried.map(|carried| &carried.slot),
-        "incarnation": carried.map(|carried| &carried.incarnation),
+        "status": carried.and_then(|carried| carried.status),
+        "slot": carried.map(|carried| carried.slot),
+        "incarnation": carried.map(|carried| carried.incarnation),
         "sequence": carried.map(|carried| carried.sequence),
         "heartbeats": view.heartbeats(),
         "lastEvidence": evidence,
@@ -191,14 +195,10 @@ fn summary(view: AgentView<'_>, wall: &WallClock) -> Map<String, Value> {
 }
 
 fn counts(fleet: &Fleet) -> BTreeMap<&'static str, usize> {
-    let mut counts: BTreeMap<_, _> = FleetVerdict::ALL
+    FleetVerdict::ALL
         .into_iter()
-        .map(|verdict| (verdict.as_str(), 0))
-        .collect();
-    for view in fleet.views() {
-        *counts.entry(view.verdict().as_str()).or_default() += 1;
-    }
-    counts
+        .map(|verdict| (verdict.as_str(), fleet.count(verdict)))
+        .collect()
 }
 
 async fn metrics(State(state): State<Arc<HubState>>) -> Response {

@@ -59,6 +59,12 @@ impl World {
             Act::Up => self.server.up = true,
             Act::Stall => self.server.stalled = true,
             Act::Unstall => self.server.resume(core),
+            Act::Deaf => {
+                core.hub_deaf = true;
+                self.server.stalled = true;
+                core.facts.deaf(core.now);
+            }
+            Act::Hear => self.hear(),
             Act::DeleteLease { target } => self.server.delete_lease(*target, core),
             Act::Recreate { target } => self.server.recreate(*target, core),
             Act::Heal { dead } => self.heal(dead),
@@ -95,7 +101,19 @@ impl World {
         }
     }
 
+    /// The hub's machine is back on its network.
+    fn hear(&mut self) {
+        self.core.hub_deaf = false;
+        self.core.facts.hears();
+        for agent in 0..self.agents.len() {
+            self.core.flush(agent);
+        }
+        self.server.resume(&mut self.core);
+    }
+
     fn heal(&mut self, dead: &[usize]) {
+        self.core.hub_deaf = false;
+        self.core.facts.hears();
         self.server.mood = Mood::default();
         self.server.up = true;
         self.hub.refuses = None;

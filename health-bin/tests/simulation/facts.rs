@@ -29,6 +29,10 @@ pub(crate) struct Facts {
     agents: Vec<AgentFacts>,
     targets: Vec<TargetFacts>,
     hub: HubState,
+    deaf: Option<Deafness>,
+    /// Whether a cut-off hub must doubt itself before it convicts: all agents have tunnels, and all
+    /// of them are Suspect before the first one's allowance is over.
+    mass_is_sure: bool,
     interval: Duration,
     lease_duration: Duration,
     /// From when on nothing is retried.
@@ -80,14 +84,42 @@ struct TargetFacts {
     low: Time,
     /// A verdict Lost until then.
     high: Time,
-    declared: Duration,
+    /// The shortest and the longest allowance that counts now.
+    declared: [Duration; 2],
+    /// What each slot declared, and when it was heard last.
+    slots: BTreeMap<String, SlotFacts>,
+    /// No instance was heard in this start of the hub, or the last one left.
+    first: bool,
+    /// It was heard over a tunnel in this start of the hub.
+    over_tunnel: bool,
+    /// The hub's last live look was answered.
+    looked: bool,
+    /// The hub says that it holds the verdict back.
+    held: bool,
+    /// A renewal of the Lease that the hub does not know of.
+    unseen: Option<Time>,
     verdict: FleetVerdict,
     /// The newest sequence that each holder wrote.
     written: BTreeMap<HolderIdentity, u64>,
     released: BTreeSet<HolderIdentity>,
     holder: Option<HolderIdentity>,
+    renewed: String,
     /// Somebody deleted the Lease: until then its holder may not know that it is another's.
     excused: Time,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct SlotFacts {
+    declared: [Duration; 2],
+    heard: Time,
+}
+
+/// The hub's machine is cut off.
+#[derive(Debug, Clone, Copy)]
+struct Deafness {
+    since: Time,
+    /// How many targets were Alive then.
+    alive: usize,
 }
 
 /// One attempt makes at most that many calls: see the two API machines.
@@ -118,11 +150,18 @@ impl Facts {
         let target = |_| TargetFacts {
             low: Time::ZERO,
             high: Time::ZERO,
-            declared: Duration::ZERO,
+            declared: [Duration::ZERO; 2],
+            slots: BTreeMap::new(),
+            first: true,
+            over_tunnel: false,
+            looked: false,
+            held: false,
+            unseen: None,
             verdict: FleetVerdict::Pending,
             written: BTreeMap::new(),
             released: BTreeSet::new(),
             holder: None,
+            renewed: String::new(),
             excused: Time::ZERO,
         };
         let settled = scenario
@@ -132,6 +171,8 @@ impl Facts {
             agents: agents.collect(),
             targets: (0..scenario.targets).map(target).collect(),
             hub: HubState::Down,
+            deaf: None,
+            mass_is_sure: scenario.mass_is_sure(),
             interval: scenario.interval,
             lease_duration: scenario.lease_duration(),
             settled: scenario.heal + settled,
@@ -340,12 +381,18 @@ impl Facts {
     }
 
     /// The Lease is another one now.
-    pub(crate) fn lease_written(&mut self, event: &WatchEvent) {
+    pub(crate) fn lease_written(&mut self, event: &WatchEvent, now: Time) {
         let target = &mut self.targets[event.target];
+        let is_sign = (&target.holder, &target.renewed) != (&event.holder, &event.renewed);
         target.holder.clone_from(&event.holder);
+        target.renewed.clone_from(&event.renewed);
         let Some(holder) = event.holder.clone() else {
+            target.unseen = None;
             return;
         };
+        if is_sign {
+            target.unseen = target.unseen.or(Some(now));
+        }
         let last = target.written.insert(holder.clone(), event.sequence);
         if target.released.contains(&holder) {
             self.violate(Invariant::ReleaseFrees, || {

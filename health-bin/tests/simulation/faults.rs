@@ -72,6 +72,9 @@ pub(crate) enum Act {
     Up,
     Stall,
     Unstall,
+    /// The hub's machine is cut off from agents and server.
+    Deaf,
+    Hear,
     DeleteLease {
         target: usize,
     },
@@ -131,7 +134,7 @@ impl Plan<'_> {
             Path::Hub
         };
         let (at, until) = self.window();
-        match self.chance.u8(..21) {
+        match self.chance.u8(..23) {
             0 | 1 => {
                 let hard = self.chance.bool();
                 self.add(at, Act::Crash { agent, hard });
@@ -226,6 +229,10 @@ impl Plan<'_> {
             18 => {
                 self.add(at, Act::Stall);
                 self.add(until, Act::Unstall);
+            }
+            20 | 21 => {
+                self.add(at, Act::Deaf);
+                self.add(until, Act::Hear);
             }
             19 if self.chance.bool() => self.add(at, Act::DeleteLease { target }),
             19 => self.add(at, Act::Recreate { target }),
@@ -332,6 +339,7 @@ impl Act {
             Self::Mood(mood) => return mood.kind(),
             Self::Down => "server restarted",
             Self::Stall => "watch stalled",
+            Self::Deaf => "hub cut off",
             Self::DeleteLease { .. } => "Lease deleted",
             Self::Recreate { .. } => "SyncTarget recreated",
             Self::Start { .. }
@@ -341,6 +349,7 @@ impl Act {
             | Self::HubRefuses(None)
             | Self::Up
             | Self::Unstall
+            | Self::Hear
             | Self::Heal { .. } => return None,
         })
     }

@@ -1,5 +1,6 @@
 //! The hub: the server's ends of the tunnels, its watch of the Leases, and the fleet.
 
+mod looks;
 mod tunnels;
 
 use std::collections::BTreeMap;
@@ -9,16 +10,19 @@ use std::time::Instant;
 use health_core::PauseDetector;
 use health_heartbeat::AgentId;
 use health_heartbeat::AgentKey;
+use health_heartbeat::Change;
 use health_heartbeat::Channel;
 use health_heartbeat::Evidence;
 use health_heartbeat::Fleet;
 use health_heartbeat::FleetOutput;
 use health_heartbeat::FleetTerms;
+use health_transport_ws::CloseReason;
 use health_transport_ws::Frame;
 use health_transport_ws::ServerSession;
 use health_transport_ws::SessionLimits;
 use health_transport_ws::Terms;
 
+pub(crate) use self::looks::Look;
 use crate::clock::Clock;
 use crate::link::Segment;
 use crate::link::Way;
@@ -41,6 +45,8 @@ pub(crate) struct Hub {
     pub(crate) terms: Terms,
     /// How long whoever dials is to stay away; nothing where all may come.
     pub(crate) refuses: Option<Duration>,
+    /// How many times it was started: what an older one asked for is nothing to this one.
+    starts: u32,
     version: u64,
     scheduled: Option<Time>,
 }
@@ -49,6 +55,7 @@ pub(crate) struct Hub {
 enum Inbound {
     Packet(u64, Segment),
     Watched(WatchEvent),
+    Looked(Look),
 }
 
 /// One start of the hub.
@@ -68,7 +75,6 @@ struct Tunnel {
     target: usize,
     /// Whether its handshake was accepted.
     open: bool,
-    said_goodbye: bool,
 }
 
 // === impl Hub ===
@@ -83,6 +89,7 @@ impl Hub {
             inbox: Vec::new(),
             terms: Terms::default(),
             refuses: None,
+            starts: 0,
             version: 0,
             scheduled: None,
         }
@@ -94,27 +101,30 @@ impl Hub {
             return;
         }
         let now = self.clock.local(core.now);
-        let mut fleet = Fleet::new(FleetTerms::default());
+        let mut fleet = Fleet::new(core.tamper.fleet_terms(), now);
         let agents = self
             .ids
             .iter()
-            .map(|id| fleet.admit(id.clone(), now))
-            .collect();
-        let seen = core.objects.iter().enumerate();
-        let seen = seen.map(|(target, one)| {
-            let lease = server.lease(one)?;
-            Some(WatchEvent::of(target, Some(lease)))
-        });
+            .map(|id| fleet.admit(id.clone(), now).expect("there is room"));
+        let agents: Vec<_> = agents.collect();
+        for agent in &agents {
+            fleet.expect(*agent);
+        }
+        self.starts += 1;
         self.process = Some(Process {
             fleet,
             agents,
             sessions: BTreeMap::new(),
-            seen: seen.collect(),
+            seen: vec![None; self.ids.len()],
             pauses: PauseDetector::new(now, core.now),
             asked: None,
         });
         core.facts
             .hub_started(core.now, FleetTerms::default().timeout_first);
+        for target in 0..core.objects.len() {
+            let lease = server.lease(&core.objects[target]);
+            self.watched(WatchEvent::of(target, lease), core);
+        }
         self.arm(core);
     }
 
@@ -170,6 +180,7 @@ impl Hub {
             match inbound {
                 Inbound::Packet(connection, segment) => self.packet(connection, segment, core),
                 Inbound::Watched(event) => self.watched(event, core),
+                Inbound::Looked(look) => self.looked(look, core),
             }
         }
         self.run(core);
@@ -190,7 +201,7 @@ impl Hub {
         if self.halted {
             let process = self.process.as_ref();
             let seen = process.and_then(|it| it.seen[event.target].as_ref());
-            if seen.is_some_and(|seen| event.is_sign_after(seen)) {
+            if event.change(seen) == Some(Change::Renewed) {
                 core.facts.arrived_at_kernel(event.target, core.now);
             }
             return self.inbox.push(Inbound::Watched(event));
@@ -199,18 +210,24 @@ impl Hub {
         let Some(process) = &mut self.process else {
             return;
         };
-        let before = process.seen[event.target].replace(event.clone());
-        // A first sight is none, and an emptied holder is no sign of life.
-        let news = before.is_some_and(|seen| event.is_sign_after(&seen));
-        if let (true, Some(payload)) = (news, event.payload()) {
-            let agent = process.agents[event.target];
-            core.facts
-                .heard(event.target, Some(event.duration), core.now);
-            let evidence = Evidence::Heartbeat {
-                channel: Channel::Lease,
-                payload: Box::new(core.tamper.payload(payload)),
-            };
+        let change = event.change(process.seen[event.target].as_ref());
+        let agent = process.agents[event.target];
+        if let Some(change) = change {
+            if let Some(holder) = &event.holder {
+                let (slot, _) = holder.parts();
+                core.facts
+                    .lease_seen(event.target, (slot, change), event.duration, core.now);
+            }
+            let lease = event.sight(core.tamper.duration(event.duration));
+            let evidence = Evidence::Lease { change, lease };
             process.fleet.evidence(agent, evidence, now);
+        }
+        let seen = &mut process.seen[event.target];
+        if !event.exists {
+            process.fleet.gone(agent, Channel::Lease);
+        }
+        if !event.exists || seen.as_ref().is_none_or(|it| it.revision <= event.revision) {
+            *seen = Some(event);
         }
         self.tell(core);
         self.arm(core);
@@ -225,7 +242,7 @@ impl Hub {
             // What comes after the end of a connection is read by nobody.
             let ended = self.inbox.iter().any(|inbound| match inbound {
                 Inbound::Packet(of, Segment::Reset | Segment::Close(_)) => *of == number,
-                Inbound::Packet(..) | Inbound::Watched(_) => false,
+                Inbound::Packet(..) | Inbound::Watched(_) | Inbound::Looked(_) => false,
             });
             let is_sign = !ended && matches!(segment, Segment::Text(_) | Segment::Control);
             if let Some(tunnel) = tunnel.filter(|it| it.open && is_sign) {
@@ -246,7 +263,6 @@ impl Hub {
                     session: ServerSession::new(SessionLimits::default(), now),
                     target: 0,
                     open: false,
-                    said_goodbye: false,
                 };
                 process.sessions.insert(number, tunnel);
                 core.facts
@@ -328,22 +344,61 @@ impl Hub {
             return;
         };
         let mut polled = 0;
-        while let Some(FleetOutput::Verdict {
-            agent,
-            verdict,
-            reason,
-        }) = process.fleet.poll()
-        {
+        let mut replaced = Vec::new();
+        while let Some(output) = process.fleet.poll() {
             polled += 1;
-            let target = process.agents.iter().position(|it| *it == agent);
-            let target = target.expect("it was admitted");
-            core.log.note(core.now, Who::Hub, verdict.as_str(), || {
-                format!("edge-{target}: {reason}")
-            });
-            core.facts.verdict(target, verdict, core.now);
+            match output {
+                FleetOutput::Verdict {
+                    agent,
+                    verdict,
+                    reason,
+                    ..
+                } => {
+                    let target = process.target(agent);
+                    core.log.note(core.now, Who::Hub, verdict.as_str(), || {
+                        format!("edge-{target}: {reason}")
+                    });
+                    core.facts.verdict(target, verdict, core.now);
+                }
+                FleetOutput::Confirm { agent, .. } => {
+                    looks::ask(process.target(agent), self.starts, core);
+                }
+                FleetOutput::Replace { tunnel, stay_away } => {
+                    replaced.push((tunnel.0, stay_away));
+                }
+                FleetOutput::MassSilence { silent, of } => {
+                    core.tally.doubts += 1;
+                    core.log.note(core.now, Who::Hub, "mass silence", || {
+                        format!("{silent} of {of}")
+                    });
+                }
+                FleetOutput::MassSilenceOver => {
+                    core.log
+                        .note(core.now, Who::Hub, "mass silence over", String::new);
+                }
+                FleetOutput::Forgotten { id, .. } => panic!("{id} is expected"),
+            }
+        }
+        for (target, agent) in process.agents.iter().enumerate() {
+            let held = process.fleet.view(*agent).is_some_and(|it| it.is_held());
+            core.facts.held(target, held);
+        }
+        for (number, stay_away) in replaced {
+            self.replace(number, stay_away, core);
         }
         core.facts
-            .queue("outputs of a fleet", polled, 2 * self.ids.len());
+            .queue("outputs of a fleet", polled, 4 * self.ids.len());
+    }
+
+    fn replace(&mut self, number: u64, stay_away: Duration, core: &mut Core) {
+        let now = self.clock.local(core.now);
+        let process = self.process.as_mut();
+        if let Some(tunnel) = process.and_then(|it| it.sessions.get_mut(&number)) {
+            tunnel
+                .session
+                .close(&CloseReason::Replaced, Some(stay_away), now);
+            self.serve(number, core);
+        }
     }
 
     fn arm(&mut self, core: &mut Core) {
@@ -366,5 +421,14 @@ impl Hub {
             let version = self.version;
             core.push(at, Event::WakeHub { version });
         }
+    }
+}
+
+// === impl Process ===
+
+impl Process {
+    fn target(&self, agent: AgentKey) -> usize {
+        let target = self.agents.iter().position(|it| *it == agent);
+        target.expect("it was admitted")
     }
 }

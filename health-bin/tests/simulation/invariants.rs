@@ -19,6 +19,10 @@ pub(crate) enum Invariant {
     SilentIsLost,
     /// Who was heard within its allowance is not Lost.
     HeardIsNotLost,
+    /// Who renewed its Lease, though the watch did not tell, is not Lost.
+    WrittenIsNotLost,
+    /// When the hub hears nobody any more, nobody is Lost before two allowances.
+    MassIsHeld,
     /// After healing each transport works within its bound, and goes on to.
     Recovers,
     /// After healing some agent holds each Lease, and each target with an agent is Alive.

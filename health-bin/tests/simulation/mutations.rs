@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use health_heartbeat::AgentInput;
 use health_heartbeat::AttemptOutcome;
+use health_heartbeat::FleetTerms;
 use health_heartbeat::Sequence;
 use health_heartbeat::wire::HeartbeatPayload;
 use health_transport_lease::Reply;
@@ -50,6 +51,10 @@ pub(crate) enum Mutation {
     HubPauseNotTold,
     /// The fleet's timers are forgotten.
     FleetSleeps,
+    /// The hub looks at no Lease before it convicts.
+    LooksAway,
+    /// However many fall silent at once, the hub has no doubt.
+    NeverDoubts,
 }
 
 /// Tampers with what a machine is told or says, if anything is to be broken.
@@ -83,7 +88,7 @@ impl Fence {
 // === impl Mutation ===
 
 impl Mutation {
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::EarlyTakeover,
         Self::UnguardedPut,
         Self::FenceFromAnswer,
@@ -100,6 +105,8 @@ impl Mutation {
         Self::FirstMissConvicts,
         Self::HubPauseNotTold,
         Self::FleetSleeps,
+        Self::LooksAway,
+        Self::NeverDoubts,
     ];
 
     /// What is not true any more when that guard is broken.
@@ -119,6 +126,8 @@ impl Mutation {
                 Invariant::HeardIsNotLost
             }
             Self::FleetSleeps => Invariant::SilentIsLost,
+            Self::LooksAway => Invariant::WrittenIsNotLost,
+            Self::NeverDoubts => Invariant::MassIsHeld,
         }
     }
 }
@@ -252,6 +261,26 @@ impl Tamper {
             payload.timeout_seconds /= 3.0;
         }
         payload
+    }
+
+    pub(crate) fn duration(&self, duration: Duration) -> Duration {
+        if self.is(Mutation::FirstMissConvicts) {
+            duration / 3
+        } else {
+            duration
+        }
+    }
+
+    pub(crate) fn looks(&self) -> bool {
+        !self.is(Mutation::LooksAway)
+    }
+
+    pub(crate) fn fleet_terms(&self) -> FleetTerms {
+        let mut terms = FleetTerms::default();
+        if self.is(Mutation::NeverDoubts) {
+            terms.mass_min = usize::MAX;
+        }
+        terms
     }
 
     pub(crate) fn tells_hub_pauses(&self) -> bool {

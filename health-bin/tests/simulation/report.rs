@@ -12,6 +12,8 @@ pub(crate) struct Tally {
     pub(crate) simulated: Duration,
     pub(crate) faults: BTreeMap<&'static str, u64>,
     pub(crate) lost: u64,
+    /// How often the hub doubted itself.
+    pub(crate) doubts: u64,
     /// How much later than its deadline a verdict Lost was given.
     pub(crate) overdue: Duration,
     /// From a crash to its verdict, with the allowance: the worst by what lies beyond that.
@@ -40,6 +42,7 @@ impl Tally {
             *self.faults.entry(kind).or_default() += count;
         }
         self.lost += other.lost;
+        self.doubts += other.doubts;
         self.overdue = self.overdue.max(other.overdue);
         for (worst, other) in [
             (&mut self.detection, other.detection),
@@ -69,6 +72,7 @@ impl fmt::Display for Tally {
             "  {} verdicts Lost, none before its deadline, at most {:?} after it",
             self.lost, self.overdue
         )?;
+        writeln!(f, "  {} times the hub doubted itself", self.doubts)?;
         writeln!(f, "  worst detection of a crash: {}", self.detection)?;
         writeln!(f, "  worst recovery after healing: {}", self.recovery)?;
         write!(f, "  worst takeover after healing: {}", self.takeover)

@@ -10,6 +10,7 @@ use health_transport_lease::duration_seconds;
 
 use crate::agent::Lane;
 use crate::faults;
+use crate::faults::Act;
 use crate::faults::Fault;
 use crate::world::Time;
 
@@ -140,13 +141,23 @@ impl Scenario {
         self.lease_duration() + (self.interval * 2).mul_f64(3.0 * JITTER) + ROUND_TRIPS
     }
 
+    /// Whether every agent has a tunnel and is Suspect before any other's allowance is over, so
+    /// that a hub that hears nobody must notice.
+    pub(crate) fn mass_is_sure(&self) -> bool {
+        let told = |fault: &Fault| matches!(fault.act, Act::HubTerms(_));
+        self.agents.iter().all(|agent| agent.tunnel)
+            && self.timeout >= self.interval * 3
+            && !self.faults.iter().any(told)
+    }
+
     fn quiet(&self) -> Duration {
         // A Retry-After may last for half a timeout, a hub's refusal for 20 s, a first sight for
-        // 30 s.
+        // 90 s, and twice that where the hub doubts itself.
         let longest = self
             .takeover()
             .max(self.recovery(Lane::Status, self.interval * 2));
-        longest + self.timeout + Duration::from_secs(30) + self.interval * 3
+        let first_sight = Duration::from_secs(2 * 90).max(self.timeout * 4);
+        longest + self.timeout + first_sight + self.interval * 3
     }
 }
 

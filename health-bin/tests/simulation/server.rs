@@ -163,8 +163,24 @@ impl Server {
         self.model.object(&lease_path(objects))
     }
 
+    /// Whether a read is answered now.
+    pub(crate) fn reads(&self, core: &mut Core) -> bool {
+        let mood = self.mood;
+        let bad = [
+            mood.hang,
+            mood.lost_answer,
+            mood.busy,
+            mood.error,
+            mood.late_error,
+        ];
+        self.up && !bad.into_iter().any(|of_100| chance(core, of_100))
+    }
+
     /// The watch hears again, and what it missed.
     pub(crate) fn resume(&mut self, core: &mut Core) {
+        if core.hub_deaf {
+            return;
+        }
         self.stalled = false;
         for event in std::mem::take(&mut self.behind) {
             self.tell(event, core);
@@ -178,7 +194,7 @@ impl Server {
 
     fn changed(&mut self, target: usize, core: &mut Core) {
         let event = WatchEvent::of(target, self.lease(&core.objects[target]));
-        core.facts.lease_written(&event);
+        core.facts.lease_written(&event, core.now);
         if self.stalled {
             self.behind.push(event);
         } else {

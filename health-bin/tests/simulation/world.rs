@@ -20,6 +20,7 @@ use crate::agent::Lane;
 use crate::facts::Facts;
 use crate::faults::Fault;
 use crate::hub::Hub;
+use crate::hub::Look;
 use crate::invariants::Violation;
 use crate::link::Link;
 use crate::link::Segment;
@@ -54,6 +55,10 @@ pub(crate) enum Event {
     },
     /// The hub's watch of the Leases has news.
     Watched(WatchEvent),
+    /// The hub's live look at a Lease reaches the server.
+    Look(Look),
+    /// And its answer the hub.
+    Looked(Look),
     /// The plan's next fault.
     Fault(usize),
 }
@@ -105,6 +110,8 @@ pub(crate) struct Core {
     pub(crate) connections: BTreeMap<u64, Connection>,
     pub(crate) objects: Vec<Objects>,
     pub(crate) codec: bool,
+    /// Whether the hub's machine is cut off from everybody.
+    pub(crate) hub_deaf: bool,
     queue: BinaryHeap<Reverse<Entry>>,
     number: u64,
 }
@@ -156,6 +163,7 @@ impl World {
             connections: BTreeMap::new(),
             objects,
             codec: scenario.codec,
+            hub_deaf: false,
             queue: BinaryHeap::new(),
             number: 0,
         };
@@ -213,6 +221,8 @@ impl World {
                 segment,
             } => self.deliver(connection, way, segment),
             Event::Watched(watched) => self.hub.watched(watched, core),
+            Event::Look(look) => look.take(&self.server, core),
+            Event::Looked(look) => self.hub.looked(look, core),
             Event::Fault(number) => {
                 let fault = self.scenario.faults[number].clone();
                 self.befall(&fault);
@@ -226,7 +236,7 @@ impl World {
             return;
         };
         let (agent, start) = (connection.agent, connection.start);
-        if core.paths[agent].hub.is_blocked(way) {
+        if core.hub_deaf || core.paths[agent].hub.is_blocked(way) {
             connection.held[way as usize].push(segment);
             return;
         }
@@ -335,7 +345,7 @@ impl Core {
         };
         let link = &self.paths[connection.agent].hub;
         let held = &mut connection.held[way as usize];
-        if link.is_blocked(way) || !held.is_empty() {
+        if self.hub_deaf || link.is_blocked(way) || !held.is_empty() {
             held.push(segment);
             return;
         }
@@ -364,7 +374,7 @@ impl Core {
         let theirs: Vec<_> = theirs.map(|(number, _)| *number).collect();
         for number in theirs {
             for way in [Way::Up, Way::Down] {
-                if self.paths[agent].hub.is_blocked(way) {
+                if self.hub_deaf || self.paths[agent].hub.is_blocked(way) {
                     continue;
                 }
                 let connection = self.connections.get_mut(&number);

@@ -1,14 +1,18 @@
-//! What the fleet knows of one agent.
+//! What the fleet knows of one agent, and when something about it is due.
 
-use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
-use std::time::Instant;
 
 use super::AgentId;
 use super::Channel;
+use super::FleetReason;
+use super::FleetTerms;
 use super::FleetVerdict;
-use super::reasons;
-use crate::wire::HeartbeatPayload;
+use super::TunnelId;
+use super::instance::Beat;
+use super::instance::INSTANCES_MAX;
+use super::instance::Instance;
+use super::moment::Moment;
 
 /// So many transitions of an agent are remembered.
 const TRANSITIONS_KEPT: usize = 16;
@@ -20,172 +24,410 @@ const JITTER: f64 = 0.04;
 /// and what came meanwhile waits in the sockets still when the loop wakes up.
 const PAUSE_GRACE: Duration = Duration::from_secs(1);
 
+/// A live look comes so long before the verdict that it is answered by then.
+const CONFIRM_LEAD_MAX: Duration = Duration::from_secs(5);
+
+/// After how much of the allowance nobody waits for a live look's answer any more, and after how
+/// much of it there is another one.
+const CONFIRM_SHARE: u32 = 6;
+
+/// The bit of [`Record::known`] that says that a token names the agent; the others are channels'.
+const TOKEN: u8 = 1 << 7;
+
 /// What the fleet knows of one agent.
 #[derive(Debug)]
 pub(super) struct Record {
-    id: AgentId,
-    pub(super) verdict: FleetVerdict,
-    reason: &'static str,
-    since: Instant,
-    last_evidence: [Option<Instant>; 3],
+    pub(super) id: Arc<AgentId>,
+    /// At most [`INSTANCES_MAX`].
+    pub(super) instances: Vec<Instance>,
+    /// At most [`TRANSITIONS_KEPT`].
+    pub(super) transitions: Vec<Change>,
+    pub(super) last_evidence: [Option<Moment>; 3],
     /// The last evidence, or the admission; moved by the hub's own pauses.
-    basis: Instant,
-    interval: Option<Duration>,
-    allowance: Duration,
-    pub(super) tunnels: u32,
+    basis: Moment,
+    pub(super) since: Moment,
+    pub(super) filed: Option<Moment>,
+    /// Its Lease was released: it has left if nobody was heard by then.
+    left_at: Option<Moment>,
+    confirm: Confirm,
     pub(super) heartbeats: u64,
-    pub(super) carried: Option<Box<HeartbeatPayload>>,
-    transitions: VecDeque<(Instant, FleetVerdict, &'static str)>,
-    /// The time of the one timer that counts.
-    pub(super) armed: Option<Instant>,
+    interval_ms: u32,
+    allowance_ms: u32,
+    pub(super) skew_ms: Option<i32>,
+    pub(super) tunnels: u16,
+    /// Who says that there should be such an agent, and which objects of it there are.
+    known: u8,
+    pub(super) verdict: FleetVerdict,
+    pub(super) reason: FleetReason,
+    /// A tunnel without heartbeats is open.
+    plain: bool,
+    /// Its verdict waits for one more allowance, since many fell silent at once.
+    pub(super) held: bool,
 }
 
-/// What is known of an agent, to look at.
+/// A change of the verdict.
 #[derive(Debug, Clone, Copy)]
-pub struct AgentView<'a>(pub(super) &'a Record);
+pub(super) struct Change {
+    pub(super) at: Moment,
+    pub(super) verdict: FleetVerdict,
+    pub(super) reason: FleetReason,
+}
+
+/// How far the live look at an agent's objects is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Confirm {
+    /// Nobody asked for one.
+    No,
+    /// Somebody looks; not waited for beyond that.
+    Asked(Moment),
+    /// Nothing has changed there.
+    Silent,
+    /// Nobody could look; another try comes then.
+    Failed(Moment),
+}
+
+/// What is due about an agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Due {
+    Suspect,
+    /// Look at its objects; an answer counts until then.
+    Confirm(Moment),
+    Lost,
+    Left,
+    Forget,
+}
 
 // === impl Record ===
 
 impl Record {
-    pub(super) fn new(id: AgentId, allowance: Duration, now: Instant) -> Self {
+    pub(super) fn new(id: Arc<AgentId>, terms: &FleetTerms, now: Moment) -> Self {
         Self {
             id,
-            verdict: FleetVerdict::Pending,
-            reason: reasons::EXPECTED,
-            since: now,
+            instances: Vec::new(),
+            transitions: Vec::new(),
             last_evidence: [None; 3],
             basis: now,
-            interval: None,
-            allowance,
-            tunnels: 0,
+            since: now,
+            filed: None,
+            left_at: None,
+            confirm: Confirm::No,
             heartbeats: 0,
-            carried: None,
-            transitions: VecDeque::new(),
-            armed: None,
+            interval_ms: 0,
+            allowance_ms: millis(terms.timeout_first),
+            skew_ms: None,
+            tunnels: 0,
+            known: 0,
+            verdict: FleetVerdict::Pending,
+            reason: FleetReason::Expected,
+            plain: false,
+            held: false,
         }
     }
 
-    pub(super) const fn set_terms(&mut self, interval: Option<Duration>, allowance: Duration) {
-        (self.interval, self.allowance) = (interval, allowance);
+    pub(super) const fn allowance(&self) -> Duration {
+        Duration::from_millis(self.allowance_ms as u64)
     }
 
-    pub(super) const fn seen(&mut self, channel: Channel, now: Instant) {
-        self.last_evidence[channel as usize] = Some(now);
-        self.basis = now;
-    }
-
-    /// Changes the verdict, and says whether it was another one.
+    /// Changes the verdict, and says which one it was where it was another.
     pub(super) fn decide(
         &mut self,
         verdict: FleetVerdict,
-        reason: &'static str,
-        now: Instant,
-    ) -> bool {
+        reason: FleetReason,
+        now: Moment,
+    ) -> Option<FleetVerdict> {
         if self.verdict == verdict {
-            return false;
+            return None;
         }
-        (self.verdict, self.reason, self.since) = (verdict, reason, now);
+        let before = std::mem::replace(&mut self.verdict, verdict);
+        (self.reason, self.since) = (reason, now);
         if self.transitions.len() == TRANSITIONS_KEPT {
-            self.transitions.pop_front();
+            self.transitions.remove(0);
         }
-        self.transitions.push_back((now, verdict, reason));
-        true
+        // Most agents have one or two: a vector that doubles would cost all of them four.
+        self.transitions.reserve_exact(1);
+        let at = now;
+        self.transitions.push(Change {
+            at,
+            verdict,
+            reason,
+        });
+        Some(before)
     }
 
-    /// The verdict that is due at `now`, if it is another one.
-    pub(super) fn due(&self, now: Instant) -> Option<FleetVerdict> {
-        let past = |at: Option<Instant>| at.is_some_and(|at| now >= at);
-        if past(self.lost_at()) {
-            Some(FleetVerdict::Lost)
-        } else if past(self.suspect_at()) {
-            Some(FleetVerdict::Suspect)
-        } else {
-            None
+    // What is heard.
+
+    /// Somebody lives, whoever it is.
+    pub(super) fn seen(&mut self, channel: Channel, terms: &FleetTerms, now: Moment) {
+        self.last_evidence[channel as usize] = Some(now);
+        self.basis = self.basis.max(now);
+        (self.left_at, self.confirm, self.held) = (None, Confirm::No, false);
+        self.settle_terms(terms, now);
+    }
+
+    pub(super) const fn opened(&mut self, heartbeats: bool) {
+        self.tunnels = self.tunnels.saturating_add(1);
+        self.plain |= !heartbeats;
+    }
+
+    /// A tunnel is gone. Says whether its agent has left with it.
+    pub(super) fn closed(&mut self, tunnel: TunnelId, said_goodbye: bool) -> bool {
+        self.tunnels = self.tunnels.saturating_sub(1);
+        self.plain &= self.tunnels > 0;
+        let mine = self
+            .instances
+            .iter_mut()
+            .find(|it| it.tunnel == Some(tunnel));
+        if let Some(instance) = mine {
+            instance.tunnel = None;
+            instance.left |= said_goodbye;
+        }
+        said_goodbye && self.tunnels == 0 && self.instances.iter().all(|it| it.left)
+    }
+
+    /// An instance says something. Of its tunnels, if it has two, the older one is said.
+    pub(super) fn beat(
+        &mut self,
+        beat: &Beat<'_>,
+        tunnel: Option<TunnelId>,
+        now: Moment,
+    ) -> Option<TunnelId> {
+        let known = self.instances.iter().position(|it| it.slot() == beat.slot);
+        let index = known.unwrap_or_else(|| self.add(beat, now));
+        let instance = &mut self.instances[index];
+        instance.take(beat, now);
+        let tunnel = tunnel?;
+        match instance.tunnel {
+            Some(before) if before < tunnel => {
+                instance.tunnel = Some(tunnel);
+                Some(before)
+            }
+            Some(_) => None,
+            None => {
+                instance.tunnel = Some(tunnel);
+                None
+            }
         }
     }
 
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
-        [self.suspect_at(), self.lost_at()]
-            .into_iter()
-            .flatten()
-            .min()
+    /// The Lease is nobody's. Who has a tunnel says goodbye over it; whoever is left behind has an
+    /// interval to find a successor.
+    pub(super) fn released(&mut self, now: Moment) {
+        for instance in self.instances.iter_mut().filter(|it| it.tunnel.is_none()) {
+            instance.left = true;
+        }
+        let nobody = self.tunnels == 0 && self.instances.iter().all(|it| it.left);
+        if self.verdict.is_open() && nobody {
+            self.basis = self.basis.max(now);
+            self.left_at = Some(now.plus(self.interval()));
+        }
     }
+
+    /// An answer that comes when nobody waits any more is still good, if it is one.
+    pub(super) fn confirmed(&mut self, silent: bool, now: Moment) {
+        match self.confirm {
+            Confirm::Asked(_) | Confirm::Failed(_) if silent => self.confirm = Confirm::Silent,
+            Confirm::Asked(_) => {
+                self.confirm = Confirm::Failed(now.plus(self.allowance() / CONFIRM_SHARE));
+            }
+            Confirm::No | Confirm::Silent | Confirm::Failed(_) => {}
+        }
+    }
+
+    pub(super) const fn asked(&mut self, by: Moment) {
+        self.confirm = Confirm::Asked(by);
+    }
+
+    pub(super) const fn hold(&mut self) {
+        (self.held, self.confirm) = (true, Confirm::No);
+    }
+
+    // Who expects it.
+
+    pub(super) const fn expect(&mut self, channel: Option<Channel>) {
+        self.known |= bit(channel);
+    }
+
+    pub(super) const fn unexpect(&mut self, channel: Option<Channel>) {
+        self.known &= !bit(channel);
+    }
+
+    pub(super) const fn is_expected(&self) -> bool {
+        self.known != 0
+    }
+
+    /// Whether there is something to look at. What was deleted may have been made again since.
+    const fn has_objects(&self) -> bool {
+        let [_, lease, sync_target] = self.last_evidence;
+        self.known & !TOKEN != 0 || lease.is_some() || sync_target.is_some()
+    }
+
+    // When something is due.
 
     /// No deadline is further away than a full allowance: while the machine slept its monotonic
     /// clock stood still, so what the sleep has in a pause has moved the deadline by itself.
-    pub(super) fn paused(&mut self, pause: Duration, now: Instant) {
-        self.basis = (self.basis + pause + PAUSE_GRACE).min(now);
-        self.armed = None;
+    pub(super) fn paused(&mut self, pause: Duration, now: Moment) {
+        self.basis = self.basis.plus(pause).plus(PAUSE_GRACE).min(now);
+        self.confirm = Confirm::No;
+        self.filed = None;
     }
 
-    fn lost_at(&self) -> Option<Instant> {
-        match self.verdict {
-            FleetVerdict::Pending | FleetVerdict::Alive | FleetVerdict::Suspect => {
-                Some(self.basis + self.allowance)
-            }
-            FleetVerdict::Lost | FleetVerdict::Left => None,
+    pub(super) fn due(&self, terms: &FleetTerms, now: Moment) -> Option<Due> {
+        if !self.verdict.is_open() {
+            let forget = self.forget_at(terms).is_some_and(|at| at <= now);
+            return forget.then_some(Due::Forget);
+        }
+        if self.left_at.is_some_and(|at| at <= now) {
+            return Some(Due::Left);
+        }
+        if self.lost_at() <= now {
+            return self.due_at_the_end(now);
+        }
+        if self.confirm_at().is_some_and(|at| at <= now) {
+            return Some(Due::Confirm(self.answer_by(now)));
+        }
+        let suspect = self.suspect_at().is_some_and(|at| at <= now);
+        suspect.then_some(Due::Suspect)
+    }
+
+    /// When [`due`](Self::due) will say something.
+    pub(super) fn wanted(&self, terms: &FleetTerms) -> Option<Moment> {
+        if !self.verdict.is_open() {
+            return self.forget_at(terms);
+        }
+        let end = self.lost_at();
+        let end = match self.confirm {
+            Confirm::Asked(by) => end.max(by),
+            Confirm::Failed(again) if !self.has_other_channels() => end.max(again),
+            Confirm::No | Confirm::Silent | Confirm::Failed(_) => end,
+        };
+        let others = [self.suspect_at(), self.confirm_at(), self.left_at];
+        others.into_iter().flatten().chain([end]).min()
+    }
+
+    /// Its allowance is over: what its objects say decides, where it has some.
+    fn due_at_the_end(&self, now: Moment) -> Option<Due> {
+        if !self.has_objects() {
+            return Some(Due::Lost);
+        }
+        match self.confirm {
+            Confirm::Silent => Some(Due::Lost),
+            Confirm::No => Some(Due::Confirm(self.answer_by(now))),
+            Confirm::Asked(by) if by > now => None,
+            Confirm::Asked(_) | Confirm::Failed(_) if self.has_other_channels() => Some(Due::Lost),
+            Confirm::Failed(again) if again > now => None,
+            Confirm::Asked(_) | Confirm::Failed(_) => Some(Due::Confirm(self.answer_by(now))),
         }
     }
 
+    fn lost_at(&self) -> Moment {
+        let times = if self.held { 2 } else { 1 };
+        self.basis.plus(self.allowance() * times)
+    }
+
     /// A beat is late once its jitter and half an interval (at least a second) have passed.
-    fn suspect_at(&self) -> Option<Instant> {
-        let interval = self
-            .interval
-            .filter(|_| self.verdict == FleetVerdict::Alive)?;
+    fn suspect_at(&self) -> Option<Moment> {
+        if self.verdict != FleetVerdict::Alive {
+            return None;
+        }
+        let interval = self.interval();
         let grace = (interval / 2).max(Duration::from_secs(1));
-        Some(self.basis + interval.mul_f64(1.0 + JITTER) + grace)
+        Some(self.basis.plus(interval.mul_f64(1.0 + JITTER) + grace))
+    }
+
+    fn confirm_at(&self) -> Option<Moment> {
+        let wants = match self.verdict {
+            FleetVerdict::Pending | FleetVerdict::Suspect => true,
+            FleetVerdict::Alive | FleetVerdict::Lost | FleetVerdict::Left => false,
+        };
+        let lead = (self.allowance() / CONFIRM_SHARE).min(CONFIRM_LEAD_MAX);
+        let asks = wants && self.has_objects() && self.confirm == Confirm::No;
+        asks.then(|| self.lost_at().minus(lead))
+    }
+
+    fn forget_at(&self, terms: &FleetTerms) -> Option<Moment> {
+        let nobody_cares = !self.is_expected() && self.tunnels == 0;
+        nobody_cares.then(|| self.since.plus(terms.forget_after))
+    }
+
+    fn answer_by(&self, now: Moment) -> Moment {
+        now.plus((self.allowance() / CONFIRM_SHARE).min(CONFIRM_LEAD_MAX))
+    }
+
+    /// Whether it was ever heard over anything but its objects.
+    const fn has_other_channels(&self) -> bool {
+        self.last_evidence[Channel::Tunnel as usize].is_some()
+    }
+
+    /// When the next beat is expected; where nobody said, half the allowance is no longer than any
+    /// interval may be.
+    fn interval(&self) -> Duration {
+        match self.interval_ms {
+            0 => self.allowance() / 2,
+            millis => Duration::from_millis(u64::from(millis)),
+        }
+    }
+
+    /// What the instances declare counts, of those that are there the longest; where there is none,
+    /// what is usual on the channel.
+    fn settle_terms(&mut self, terms: &FleetTerms, now: Moment) {
+        let present = self.instances.iter().filter(|it| it.is_present(now));
+        let declared = present.fold(None, |longest: Option<[Duration; 2]>, it| {
+            let [interval, allowance] = longest.unwrap_or_default();
+            Some([
+                interval.max(it.interval().unwrap_or_default()),
+                allowance.max(it.allowance()),
+            ])
+        });
+        let plain = self.plain.then_some(terms.timeout_plain);
+        let [interval, allowance] = match (declared, plain) {
+            (Some([interval, allowance]), None) => [interval, allowance],
+            (Some([interval, allowance]), Some(plain)) if plain <= allowance => {
+                [interval, allowance]
+            }
+            (_, Some(plain)) => [Duration::ZERO, plain],
+            // Whoever is back after a long silence still has the terms that it declared.
+            (None, None) if self.instances.iter().any(|it| !it.left) => return,
+            (None, None) if self.tunnels == 0 && self.has_objects() => {
+                [Duration::ZERO, terms.timeout_synctarget]
+            }
+            (None, None) => [Duration::ZERO, terms.timeout_first],
+        };
+        (self.interval_ms, self.allowance_ms) = (millis(interval), millis(allowance));
+    }
+
+    /// The terms of an object that was seen for the first time; a full allowance from now.
+    pub(super) fn first_sight(&mut self, terms: &FleetTerms, now: Moment) {
+        if self.verdict == FleetVerdict::Pending {
+            self.basis = self.basis.max(now);
+            self.settle_terms(terms, now);
+        }
+    }
+
+    /// Makes room for an instance: one that left goes first, then the one that is silent longest.
+    fn add(&mut self, beat: &Beat<'_>, now: Moment) -> usize {
+        let instance = Instance::new(beat, now);
+        let oldest = self.instances.iter().enumerate();
+        let oldest = oldest.min_by_key(|(_, it)| (!it.left, it.seen));
+        let replaced = oldest.filter(|(_, it)| it.left || self.instances.len() == INSTANCES_MAX);
+        if let Some((index, _)) = replaced {
+            self.instances[index] = instance;
+            return index;
+        }
+        self.instances.reserve_exact(1);
+        self.instances.push(instance);
+        self.instances.len() - 1
     }
 }
 
-// === impl AgentView ===
-
-impl<'a> AgentView<'a> {
-    /// Who it is.
-    #[must_use]
-    pub const fn id(&self) -> &'a AgentId {
-        &self.0.id
+const fn bit(channel: Option<Channel>) -> u8 {
+    match channel {
+        None => TOKEN,
+        Some(channel) => 1 << channel as u8,
     }
+}
 
-    /// What the fleet thinks of it.
-    #[must_use]
-    pub const fn verdict(&self) -> FleetVerdict {
-        self.0.verdict
-    }
-
-    /// Why, for machines.
-    #[must_use]
-    pub const fn reason(&self) -> &'static str {
-        self.0.reason
-    }
-
-    /// Since when the verdict stands.
-    #[must_use]
-    pub const fn since(&self) -> Instant {
-        self.0.since
-    }
-
-    /// The last evidence on a channel.
-    #[must_use]
-    pub const fn last_evidence(&self, channel: Channel) -> Option<Instant> {
-        self.0.last_evidence[channel as usize]
-    }
-
-    /// How many heartbeats arrived.
-    #[must_use]
-    pub const fn heartbeats(&self) -> u64 {
-        self.0.heartbeats
-    }
-
-    /// The last heartbeat, with what it said of the agent's health.
-    #[must_use]
-    pub fn carried(&self) -> Option<&'a HeartbeatPayload> {
-        self.0.carried.as_deref()
-    }
-
-    /// The recent transitions, oldest first.
-    pub fn transitions(
-        &self,
-    ) -> impl Iterator<Item = (Instant, FleetVerdict, &'static str)> + use<'a> {
-        self.0.transitions.iter().copied()
-    }
+/// No shorter than it is, so that nobody is early.
+fn millis(duration: Duration) -> u32 {
+    let millis = duration.as_nanos().div_ceil(1_000_000);
+    u32::try_from(millis).unwrap_or(u32::MAX)
 }

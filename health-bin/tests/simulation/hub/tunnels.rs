@@ -3,14 +3,14 @@
 use std::time::Duration;
 use std::time::SystemTime;
 
-use health_heartbeat::Channel;
 use health_heartbeat::Evidence;
+use health_heartbeat::TunnelId;
+use health_heartbeat::wire::HeartbeatPayload;
 use health_transport_ws::Admission;
 use health_transport_ws::Heard;
 use health_transport_ws::ServerOutput;
 
 use super::Hub;
-use super::Tunnel;
 use crate::link::Segment;
 use crate::link::Way;
 use crate::log::Who;
@@ -69,12 +69,12 @@ impl Hub {
             heard.push(what);
         }
         for (at, what) in heard {
-            let evidence = evidence(tunnel, what, wall, core);
-            if let Some(evidence) = evidence {
-                process
-                    .fleet
-                    .evidence(agent, evidence, core.tamper.evidence_at(at));
-            }
+            let mut payload = None;
+            let target = tunnel.target;
+            let evidence = evidence(TunnelId(number), target, what, &mut payload, wall, core);
+            process
+                .fleet
+                .evidence(agent, evidence, core.tamper.evidence_at(at));
         }
         if over {
             process.sessions.remove(&number);
@@ -83,36 +83,38 @@ impl Hub {
 }
 
 /// What a tunnel's news mean for the fleet, as `hub/fleet.rs` reads them.
-fn evidence(
-    tunnel: &mut Tunnel,
+fn evidence<'a>(
+    tunnel: TunnelId,
+    target: usize,
     what: Heard,
+    kept: &'a mut Option<HeartbeatPayload>,
     wall: SystemTime,
     core: &mut Core,
-) -> Option<Evidence> {
-    let channel = Channel::Tunnel;
-    let (target, now) = (tunnel.target, core.now);
+) -> Evidence<'a> {
+    let now = core.now;
     match what {
         Heard::Opened(handshake) => {
             core.facts.heard(target, None, now);
             let heartbeats = handshake.can("heartbeat");
-            Some(Evidence::Opened { heartbeats })
+            Evidence::Opened { tunnel, heartbeats }
         }
         Heard::Heartbeat { payload, sent } => {
             let timeout = Duration::from_secs_f64(payload.timeout_seconds);
-            core.facts.heard(target, Some(timeout), now);
+            core.facts
+                .heard(target, Some((&payload.slot, timeout)), now);
             core.tamper.sent(sent, wall);
-            let payload = Box::new(core.tamper.payload(payload));
-            Some(Evidence::Heartbeat { channel, payload })
+            let payload = kept.insert(core.tamper.payload(payload));
+            Evidence::Heartbeat {
+                tunnel,
+                payload,
+                skew_ms: None,
+            }
         }
         Heard::Frame | Heard::Status(_) => {
             core.facts.heard(target, None, now);
-            Some(Evidence::Sign { channel })
+            Evidence::Frame { tunnel }
         }
-        Heard::Goodbye { .. } => {
-            tunnel.said_goodbye = true;
-            None
-        }
-        Heard::Closed { .. } if tunnel.said_goodbye => Some(Evidence::Goodbye),
-        Heard::Closed { .. } => Some(Evidence::Closed),
+        Heard::Goodbye { .. } => Evidence::Goodbye { tunnel },
+        Heard::Closed { .. } => Evidence::Closed { tunnel },
     }
 }

@@ -1,0 +1,131 @@
+//! The instances of an agent: in a rollout there are several for a while.
+
+use std::time::Duration;
+
+use health_core::HealthStatus;
+
+use super::TunnelId;
+use super::moment::Moment;
+use crate::wire::DecidingPayload;
+use crate::wire::HeartbeatPayload;
+
+/// So many instances of an agent are kept: a rollout has two, and one that goes wrong a few more.
+pub(super) const INSTANCES_MAX: usize = 4;
+
+/// One instance of an agent: a slot, and the start of it that was heard last.
+#[derive(Debug)]
+pub(super) struct Instance {
+    /// Slot, underscore, incarnation.
+    holder: Box<str>,
+    slot_end: usize,
+    pub(super) seen: Moment,
+    pub(super) tunnel: Option<TunnelId>,
+    pub(super) sequence: u64,
+    deciding: Box<[DecidingPayload]>,
+    report_age_seconds: f32,
+    /// Zero where it is not known.
+    interval_ms: u32,
+    allowance_ms: u32,
+    pub(super) status: Option<HealthStatus>,
+    pub(super) left: bool,
+}
+
+/// What an instance said of itself, on whatever channel.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Beat<'a> {
+    pub(super) slot: &'a str,
+    pub(super) incarnation: &'a str,
+    pub(super) sequence: Option<u64>,
+    pub(super) interval: Option<Duration>,
+    pub(super) allowance: Duration,
+    pub(super) status: Option<HealthStatus>,
+    /// The rest of what a heartbeat over a tunnel carries.
+    pub(super) payload: Option<&'a HeartbeatPayload>,
+}
+
+// === impl Instance ===
+
+impl Instance {
+    pub(super) fn new(beat: &Beat<'_>, now: Moment) -> Self {
+        let mut instance = Self {
+            holder: format!("{}_{}", beat.slot, beat.incarnation).into(),
+            slot_end: beat.slot.len(),
+            seen: now,
+            tunnel: None,
+            sequence: 0,
+            deciding: Box::default(),
+            report_age_seconds: 0.0,
+            interval_ms: 0,
+            allowance_ms: 0,
+            status: None,
+            left: false,
+        };
+        instance.take(beat, now);
+        instance
+    }
+
+    pub(super) fn slot(&self) -> &str {
+        &self.holder[..self.slot_end]
+    }
+
+    pub(super) fn incarnation(&self) -> &str {
+        &self.holder[self.slot_end + 1..]
+    }
+
+    pub(super) const fn interval(&self) -> Option<Duration> {
+        match self.interval_ms {
+            0 => None,
+            millis => Some(Duration::from_millis(millis as u64)),
+        }
+    }
+
+    pub(super) const fn allowance(&self) -> Duration {
+        Duration::from_millis(self.allowance_ms as u64)
+    }
+
+    pub(super) const fn deciding(&self) -> &[DecidingPayload] {
+        &self.deciding
+    }
+
+    pub(super) const fn report_age_seconds(&self) -> f32 {
+        self.report_age_seconds
+    }
+
+    /// Whether it counts beside another one that was heard at `now`.
+    pub(super) fn is_present(&self, now: Moment) -> bool {
+        !self.left && self.seen.plus(self.allowance()) >= now
+    }
+
+    /// Takes what it says now; another incarnation replaces the one before.
+    pub(super) fn take(&mut self, beat: &Beat<'_>, now: Moment) {
+        if self.incarnation() != beat.incarnation {
+            self.holder = format!("{}_{}", beat.slot, beat.incarnation).into();
+            (self.interval_ms, self.deciding, self.status) = (0, Box::default(), None);
+        }
+        self.seen = self.seen.max(now);
+        self.left = false;
+        if let Some(sequence) = beat.sequence {
+            self.sequence = sequence;
+        }
+        // A Lease does not say when it is renewed next, and rounds the timeout up.
+        if beat.interval.is_some() || self.interval_ms == 0 {
+            self.interval_ms = beat.interval.map_or(0, millis);
+            self.allowance_ms = millis(beat.allowance);
+        }
+        if beat.status.is_some() && beat.status != self.status {
+            (self.status, self.deciding) = (beat.status, Box::default());
+        }
+        if let Some(payload) = beat.payload {
+            self.report_age_seconds = payload.report_age_seconds as f32;
+            if self.deciding() != payload.deciding {
+                self.deciding = payload.deciding.as_slice().into();
+            }
+        }
+    }
+}
+
+/// No shorter than it is, so that nobody is early.
+fn millis(duration: Duration) -> u32 {
+    let millis = duration.as_nanos().div_ceil(1_000_000);
+    u32::try_from(millis).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,152 @@
+//! Everybody, by number and by name.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::AgentId;
+use super::AgentKey;
+use super::FleetReason;
+use super::FleetTerms;
+use super::FleetVerdict;
+use super::moment::Moment;
+use super::record::Record;
+use super::timers::Book;
+
+/// Everybody, by number and by name, and how many have which verdict.
+#[derive(Debug)]
+pub(super) struct Roll {
+    terms: FleetTerms,
+    names: BTreeMap<Arc<AgentId>, AgentKey>,
+    places: Vec<Place>,
+    free: Vec<u32>,
+    counts: [usize; FleetVerdict::ALL.len()],
+}
+
+/// Where one agent's record is, one after the other.
+#[derive(Debug)]
+struct Place {
+    generation: u32,
+    record: Option<Record>,
+}
+
+// === impl Roll ===
+
+impl Roll {
+    pub(super) const fn new(terms: FleetTerms) -> Self {
+        Self {
+            terms,
+            names: BTreeMap::new(),
+            places: Vec::new(),
+            free: Vec::new(),
+            counts: [0; FleetVerdict::ALL.len()],
+        }
+    }
+
+    /// Adds an agent that is not known; nothing where there is no room.
+    pub(super) fn add(&mut self, id: AgentId, now: Moment) -> Option<AgentKey> {
+        if self.names.len() >= self.terms.agents_max {
+            return None;
+        }
+        let id = Arc::new(id);
+        let record = Some(Record::new(Arc::clone(&id), &self.terms, now));
+        let index = match self.free.pop() {
+            Some(index) => {
+                self.places[index as usize].record = record;
+                index
+            }
+            None => {
+                let index = u32::try_from(self.places.len()).ok()?;
+                let generation = 0;
+                self.places.push(Place { generation, record });
+                index
+            }
+        };
+        let generation = self.places[index as usize].generation;
+        let key = AgentKey { index, generation };
+        self.names.insert(id, key);
+        self.counts[FleetVerdict::Pending as usize] += 1;
+        Some(key)
+    }
+
+    pub(super) fn remove(&mut self, agent: AgentKey) -> Option<Arc<AgentId>> {
+        self.get(agent)?;
+        let place = &mut self.places[agent.index as usize];
+        let record = place.record.take()?;
+        place.generation = place.generation.wrapping_add(1);
+        self.free.push(agent.index);
+        self.names.remove(&record.id);
+        self.counts[record.verdict as usize] -= 1;
+        Some(record.id)
+    }
+
+    pub(super) fn find(&self, id: &AgentId) -> Option<AgentKey> {
+        self.names.get(id).copied()
+    }
+
+    /// Who has that number now.
+    pub(super) fn key(&self, index: u32) -> Option<AgentKey> {
+        let place = self.places.get(index as usize)?;
+        place.record.as_ref()?;
+        let generation = place.generation;
+        Some(AgentKey { index, generation })
+    }
+
+    pub(super) fn get(&self, agent: AgentKey) -> Option<&Record> {
+        let place = self.places.get(agent.index as usize)?;
+        let record = place.record.as_ref();
+        record.filter(|_| place.generation == agent.generation)
+    }
+
+    pub(super) fn get_mut(&mut self, agent: AgentKey) -> Option<&mut Record> {
+        let place = self.places.get_mut(agent.index as usize)?;
+        let record = place.record.as_mut();
+        record.filter(|_| place.generation == agent.generation)
+    }
+
+    /// Changes a verdict, and says which one it was where it was another.
+    pub(super) fn decide(
+        &mut self,
+        agent: AgentKey,
+        verdict: FleetVerdict,
+        reason: FleetReason,
+        now: Moment,
+    ) -> Option<FleetVerdict> {
+        let before = self.get_mut(agent)?.decide(verdict, reason, now)?;
+        self.counts[before as usize] -= 1;
+        self.counts[verdict as usize] += 1;
+        Some(before)
+    }
+
+    pub(super) const fn count(&self, verdict: FleetVerdict) -> usize {
+        self.counts[verdict as usize]
+    }
+
+    /// All of them, by number.
+    pub(super) fn keys(&self) -> Vec<AgentKey> {
+        let indexes = 0..u32::try_from(self.places.len()).unwrap_or(u32::MAX);
+        indexes.filter_map(|index| self.key(index)).collect()
+    }
+
+    /// All of them, by workspace and name.
+    pub(super) fn by_name(&self) -> impl Iterator<Item = (&AgentId, AgentKey)> {
+        self.names.iter().map(|(id, key)| (&**id, *key))
+    }
+}
+
+impl Book for Roll {
+    fn wanted(&self, index: u32) -> Option<Moment> {
+        let record = self.places.get(index as usize)?.record.as_ref()?;
+        record.wanted(&self.terms)
+    }
+
+    fn filed(&self, index: u32) -> Option<Moment> {
+        self.places.get(index as usize)?.record.as_ref()?.filed
+    }
+
+    fn set_filed(&mut self, index: u32, at: Option<Moment>) {
+        let place = self.places.get_mut(index as usize);
+        if let Some(record) = place.and_then(|place| place.record.as_mut()) {
+            record.filed = at;
+        }
+    }
+}
