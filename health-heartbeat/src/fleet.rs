@@ -152,7 +152,7 @@ impl Fleet {
             return Some(key);
         }
         let key = self.roll.add(id, self.epoch.moment(now))?;
-        self.timers.arm(key.index, &mut self.roll);
+        self.arm(key);
         Some(key)
     }
 
@@ -194,7 +194,7 @@ impl Fleet {
             Evidence::Lease { change, lease } => self.lease(agent, change, &lease, now),
             Evidence::SyncTarget { change } => self.sync_target(agent, change, now),
         }
-        self.timers.arm(agent.index, &mut self.roll);
+        self.arm(agent);
     }
 
     /// What a live look came to that [`FleetOutput::Confirm`] had asked for.
@@ -202,17 +202,17 @@ impl Fleet {
         let now = self.epoch.moment(now);
         if let Some(record) = self.roll.get_mut(agent) {
             record.confirmed(confirmation == Confirmation::Silent, now);
-            self.timers.arm(agent.index, &mut self.roll);
+            self.arm(agent);
         }
     }
 
     /// A deadline may have come.
     pub fn handle_timeout(&mut self, now: Instant) {
         let now = self.epoch.moment(now);
-        while let Some(index) = self.timers.pop(now, &mut self.roll) {
+        while let Some(index) = self.timers.pop(now) {
             if let Some(agent) = self.roll.key(index) {
                 self.due(agent, now);
-                self.timers.arm(index, &mut self.roll);
+                self.arm(agent);
             }
         }
     }
@@ -226,7 +226,7 @@ impl Fleet {
             if let Some(record) = self.roll.get_mut(agent) {
                 record.paused(pause, now);
             }
-            self.timers.arm(agent.index, &mut self.roll);
+            self.arm(agent);
         }
     }
 
@@ -349,9 +349,7 @@ impl Fleet {
         let Some(record) = self.roll.get_mut(agent) else {
             return;
         };
-        record.heartbeats += 1;
-        let skew = skew_ms.map(|skew| skew.clamp(i32::MIN.into(), i32::MAX.into()) as i32);
-        record.skew_ms = skew.or(record.skew_ms);
+        record.count(skew_ms);
         if let Some(tunnel) = record.beat(beat, tunnel, now) {
             let stay_away = beat.allowance;
             self.outputs
@@ -376,14 +374,13 @@ impl Fleet {
 
     fn beat_of<'a>(&self, payload: &'a HeartbeatPayload) -> Beat<'a> {
         let timeout = wire::duration(payload.timeout_seconds);
+        let allowance = self.clamped(timeout.unwrap_or(self.terms.timeout_first));
         Beat {
-            slot: &payload.slot,
-            incarnation: &payload.incarnation,
             sequence: Some(payload.sequence),
             interval: wire::duration(payload.interval_seconds),
-            allowance: self.clamped(timeout.unwrap_or(self.terms.timeout_first)),
             status: Some(payload.status),
             payload: Some(payload),
+            ..Beat::of(&payload.slot, &payload.incarnation, allowance)
         }
     }
 
@@ -511,12 +508,20 @@ impl Fleet {
         if !heard && !record.is_expected() && record.tunnels == 0 {
             self.forget(agent);
         } else {
-            self.timers.arm(agent.index, &mut self.roll);
+            self.arm(agent);
+        }
+    }
+
+    fn arm(&mut self, agent: AgentKey) {
+        if let Some(record) = self.roll.get(agent) {
+            let wanted = record.wanted(&self.terms);
+            self.timers.set(agent.index, wanted);
         }
     }
 
     fn forget(&mut self, agent: AgentKey) {
         if let Some(id) = self.roll.remove(agent) {
+            self.timers.set(agent.index, None);
             self.outputs.push_back(FleetOutput::Forgotten { agent, id });
         }
     }
@@ -530,12 +535,8 @@ fn beat_of<'a>(
 ) -> Beat<'a> {
     let (slot, incarnation) = holder.parts();
     Beat {
-        slot,
-        incarnation,
         sequence: lease.sequence,
-        interval: None,
-        allowance,
         status: lease.status,
-        payload: None,
+        ..Beat::of(slot, incarnation, allowance)
     }
 }

@@ -1,8 +1,12 @@
 //! The instances of an agent: in a rollout there are several for a while.
 
+use std::hash::Hash;
+use std::hash::Hasher;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use health_core::HealthStatus;
+use rustc_hash::FxHasher;
 
 use super::TunnelId;
 use super::moment::Moment;
@@ -12,20 +16,28 @@ use crate::wire::HeartbeatPayload;
 /// So many instances of an agent are kept: a rollout has two, and one that goes wrong a few more.
 pub(super) const INSTANCES_MAX: usize = 4;
 
+/// A longer slot or incarnation is cut; a wire form's is not longer.
+const NAME_MAX: usize = 1024;
+
 /// One instance of an agent: a slot, and the start of it that was heard last.
+///
+/// There are a million of them, so it is packed.
 #[derive(Debug)]
 pub(super) struct Instance {
     /// Slot, underscore, incarnation.
     holder: Box<str>,
-    slot_end: usize,
+    /// A hash of both, so that a beat need not look for the texts in memory.
+    print: u64,
     pub(super) seen: Moment,
-    pub(super) tunnel: Option<TunnelId>,
+    /// One more than its number.
+    tunnel: Option<NonZeroU64>,
     pub(super) sequence: u64,
     deciding: Box<[DecidingPayload]>,
     report_age_seconds: f32,
     /// Zero where it is not known.
     interval_ms: u32,
     allowance_ms: u32,
+    slot_end: u16,
     pub(super) status: Option<HealthStatus>,
     pub(super) left: bool,
 }
@@ -35,6 +47,8 @@ pub(super) struct Instance {
 pub(super) struct Beat<'a> {
     pub(super) slot: &'a str,
     pub(super) incarnation: &'a str,
+    /// A hash of both.
+    pub(super) print: u64,
     pub(super) sequence: Option<u64>,
     pub(super) interval: Option<Duration>,
     pub(super) allowance: Duration,
@@ -48,8 +62,9 @@ pub(super) struct Beat<'a> {
 impl Instance {
     pub(super) fn new(beat: &Beat<'_>, now: Moment) -> Self {
         let mut instance = Self {
-            holder: format!("{}_{}", beat.slot, beat.incarnation).into(),
-            slot_end: beat.slot.len(),
+            holder: Box::default(),
+            print: 0,
+            slot_end: 0,
             seen: now,
             tunnel: None,
             sequence: 0,
@@ -60,16 +75,33 @@ impl Instance {
             status: None,
             left: false,
         };
+        instance.rename(beat);
         instance.take(beat, now);
         instance
     }
 
+    /// Whether what is said is said by it, or by a later start of it.
+    pub(super) fn is_slot_of(&self, beat: &Beat<'_>) -> bool {
+        self.print == beat.print || self.slot() == beat.slot
+    }
+
+    pub(super) fn tunnel(&self) -> Option<TunnelId> {
+        self.tunnel.map(|tunnel| TunnelId(tunnel.get() - 1))
+    }
+
+    pub(super) const fn set_tunnel(&mut self, tunnel: Option<TunnelId>) {
+        self.tunnel = match tunnel {
+            Some(TunnelId(number)) => NonZeroU64::new(number.wrapping_add(1)),
+            None => None,
+        };
+    }
+
     pub(super) fn slot(&self) -> &str {
-        &self.holder[..self.slot_end]
+        &self.holder[..self.slot_end.into()]
     }
 
     pub(super) fn incarnation(&self) -> &str {
-        &self.holder[self.slot_end + 1..]
+        &self.holder[usize::from(self.slot_end) + 1..]
     }
 
     pub(super) const fn interval(&self) -> Option<Duration> {
@@ -96,10 +128,16 @@ impl Instance {
         !self.left && self.seen.plus(self.allowance()) >= now
     }
 
+    fn rename(&mut self, beat: &Beat<'_>) {
+        self.holder = format!("{}_{}", beat.slot, beat.incarnation).into();
+        self.slot_end = beat.slot.len() as u16;
+        self.print = beat.print;
+    }
+
     /// Takes what it says now; another incarnation replaces the one before.
     pub(super) fn take(&mut self, beat: &Beat<'_>, now: Moment) {
-        if self.incarnation() != beat.incarnation {
-            self.holder = format!("{}_{}", beat.slot, beat.incarnation).into();
+        if self.print != beat.print {
+            self.rename(beat);
             (self.interval_ms, self.deciding, self.status) = (0, Box::default(), None);
         }
         self.seen = self.seen.max(now);
@@ -120,6 +158,28 @@ impl Instance {
             if self.deciding() != payload.deciding {
                 self.deciding = payload.deciding.as_slice().into();
             }
+        }
+    }
+}
+
+// === impl Beat ===
+
+impl<'a> Beat<'a> {
+    /// A beat of that instance, which says nothing else yet. Longer texts are cut.
+    pub(super) fn of(slot: &'a str, incarnation: &'a str, allowance: Duration) -> Self {
+        let slot = &slot[..slot.floor_char_boundary(NAME_MAX)];
+        let incarnation = &incarnation[..incarnation.floor_char_boundary(NAME_MAX)];
+        let mut hasher = FxHasher::default();
+        (slot, incarnation).hash(&mut hasher);
+        Self {
+            slot,
+            incarnation,
+            print: hasher.finish(),
+            sequence: None,
+            interval: None,
+            allowance,
+            status: None,
+            payload: None,
         }
     }
 }

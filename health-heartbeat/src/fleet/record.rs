@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use super::AgentId;
 use super::Channel;
 use super::FleetReason;
@@ -14,11 +16,11 @@ use super::instance::INSTANCES_MAX;
 use super::instance::Instance;
 use super::moment::Moment;
 
-/// So many transitions of an agent are remembered.
-const TRANSITIONS_KEPT: usize = 16;
+/// So many transitions of an agent are remembered beside the last one.
+const TRANSITIONS_KEPT: usize = 15;
 
-/// Beats are late by up to this share of the interval anyway; see the agent's machine.
-const JITTER: f64 = 0.04;
+/// Beats are late by up to this share of the interval anyway, 4 %; see the agent's machine.
+const JITTER_SHARE: u32 = 25;
 
 /// A pause is counted from when the loop had asked to be woken, up to a second after it stopped;
 /// and what came meanwhile waits in the sockets still when the loop wakes up.
@@ -31,6 +33,9 @@ const CONFIRM_LEAD_MAX: Duration = Duration::from_secs(5);
 /// much of it there is another one.
 const CONFIRM_SHARE: u32 = 6;
 
+/// Nobody said.
+const NO_SKEW: i32 = i32::MIN;
+
 /// The bit of [`Record::known`] that says that a token names the agent; the others are channels'.
 const TOKEN: u8 = 1 << 7;
 
@@ -38,22 +43,23 @@ const TOKEN: u8 = 1 << 7;
 #[derive(Debug)]
 pub(super) struct Record {
     pub(super) id: Arc<AgentId>,
-    /// At most [`INSTANCES_MAX`].
-    pub(super) instances: Vec<Instance>,
-    /// At most [`TRANSITIONS_KEPT`].
-    pub(super) transitions: Vec<Change>,
+    /// At most [`INSTANCES_MAX`]; nearly always one, which is then next to the rest.
+    pub(super) instances: SmallVec<[Instance; 1]>,
+    /// What was before the present verdict, from the first change on; at most
+    /// [`TRANSITIONS_KEPT`].
+    earlier: Vec<Change>,
     pub(super) last_evidence: [Option<Moment>; 3],
     /// The last evidence, or the admission; moved by the hub's own pauses.
     basis: Moment,
     pub(super) since: Moment,
-    pub(super) filed: Option<Moment>,
     /// Its Lease was released: it has left if nobody was heard by then.
     left_at: Option<Moment>,
     confirm: Confirm,
-    pub(super) heartbeats: u64,
+    pub(super) heartbeats: u32,
     interval_ms: u32,
     allowance_ms: u32,
-    pub(super) skew_ms: Option<i32>,
+    /// [`NO_SKEW`] where it is not known.
+    skew_ms: i32,
     pub(super) tunnels: u16,
     /// Who says that there should be such an agent, and which objects of it there are.
     known: u8,
@@ -103,18 +109,17 @@ impl Record {
     pub(super) fn new(id: Arc<AgentId>, terms: &FleetTerms, now: Moment) -> Self {
         Self {
             id,
-            instances: Vec::new(),
-            transitions: Vec::new(),
+            instances: SmallVec::new(),
+            earlier: Vec::new(),
             last_evidence: [None; 3],
             basis: now,
             since: now,
-            filed: None,
             left_at: None,
             confirm: Confirm::No,
             heartbeats: 0,
             interval_ms: 0,
             allowance_ms: millis(terms.timeout_first),
-            skew_ms: None,
+            skew_ms: NO_SKEW,
             tunnels: 0,
             known: 0,
             verdict: FleetVerdict::Pending,
@@ -138,23 +143,49 @@ impl Record {
         if self.verdict == verdict {
             return None;
         }
+        if self.reason != FleetReason::Expected {
+            if self.earlier.len() == TRANSITIONS_KEPT {
+                self.earlier.remove(0);
+            }
+            // Most agents have none or two: a vector that doubles would cost all of them four.
+            self.earlier.reserve_exact(1);
+            self.earlier.push(self.last_change());
+        }
         let before = std::mem::replace(&mut self.verdict, verdict);
         (self.reason, self.since) = (reason, now);
-        if self.transitions.len() == TRANSITIONS_KEPT {
-            self.transitions.remove(0);
-        }
-        // Most agents have one or two: a vector that doubles would cost all of them four.
-        self.transitions.reserve_exact(1);
-        let at = now;
-        self.transitions.push(Change {
-            at,
-            verdict,
-            reason,
-        });
         Some(before)
     }
 
+    const fn last_change(&self) -> Change {
+        Change {
+            at: self.since,
+            verdict: self.verdict,
+            reason: self.reason,
+        }
+    }
+
+    /// The recent changes, oldest first.
+    pub(super) fn changes(&self) -> impl Iterator<Item = Change> + use<'_> {
+        let is_change = self.reason != FleetReason::Expected;
+        let last = is_change.then(|| self.last_change());
+        self.earlier.iter().copied().chain(last)
+    }
+
+    pub(super) const fn skew_ms(&self) -> Option<i32> {
+        match self.skew_ms {
+            NO_SKEW => None,
+            skew => Some(skew),
+        }
+    }
+
     // What is heard.
+
+    pub(super) fn count(&mut self, skew_ms: Option<i64>) {
+        self.heartbeats = self.heartbeats.wrapping_add(1);
+        if let Some(skew) = skew_ms {
+            self.skew_ms = skew.clamp((NO_SKEW + 1).into(), i32::MAX.into()) as i32;
+        }
+    }
 
     /// Somebody lives, whoever it is.
     pub(super) fn seen(&mut self, channel: Channel, terms: &FleetTerms, now: Moment) {
@@ -176,9 +207,9 @@ impl Record {
         let mine = self
             .instances
             .iter_mut()
-            .find(|it| it.tunnel == Some(tunnel));
+            .find(|it| it.tunnel() == Some(tunnel));
         if let Some(instance) = mine {
-            instance.tunnel = None;
+            instance.set_tunnel(None);
             instance.left |= said_goodbye;
         }
         said_goodbye && self.tunnels == 0 && self.instances.iter().all(|it| it.left)
@@ -191,28 +222,23 @@ impl Record {
         tunnel: Option<TunnelId>,
         now: Moment,
     ) -> Option<TunnelId> {
-        let known = self.instances.iter().position(|it| it.slot() == beat.slot);
+        let known = self.instances.iter().position(|it| it.is_slot_of(beat));
         let index = known.unwrap_or_else(|| self.add(beat, now));
         let instance = &mut self.instances[index];
         instance.take(beat, now);
         let tunnel = tunnel?;
-        match instance.tunnel {
-            Some(before) if before < tunnel => {
-                instance.tunnel = Some(tunnel);
-                Some(before)
-            }
-            Some(_) => None,
-            None => {
-                instance.tunnel = Some(tunnel);
-                None
-            }
+        let before = instance.tunnel();
+        if before < Some(tunnel) {
+            instance.set_tunnel(Some(tunnel));
+            return before;
         }
+        None
     }
 
     /// The Lease is nobody's. Who has a tunnel says goodbye over it; whoever is left behind has an
     /// interval to find a successor.
     pub(super) fn released(&mut self, now: Moment) {
-        for instance in self.instances.iter_mut().filter(|it| it.tunnel.is_none()) {
+        for instance in self.instances.iter_mut().filter(|it| it.tunnel().is_none()) {
             instance.left = true;
         }
         let nobody = self.tunnels == 0 && self.instances.iter().all(|it| it.left);
@@ -268,7 +294,6 @@ impl Record {
     pub(super) fn paused(&mut self, pause: Duration, now: Moment) {
         self.basis = self.basis.plus(pause).plus(PAUSE_GRACE).min(now);
         self.confirm = Confirm::No;
-        self.filed = None;
     }
 
     pub(super) fn due(&self, terms: &FleetTerms, now: Moment) -> Option<Due> {
@@ -331,7 +356,7 @@ impl Record {
         }
         let interval = self.interval();
         let grace = (interval / 2).max(Duration::from_secs(1));
-        Some(self.basis.plus(interval.mul_f64(1.0 + JITTER) + grace))
+        Some(self.basis.plus(interval + interval / JITTER_SHARE + grace))
     }
 
     fn confirm_at(&self) -> Option<Moment> {
@@ -413,7 +438,6 @@ impl Record {
             self.instances[index] = instance;
             return index;
         }
-        self.instances.reserve_exact(1);
         self.instances.push(instance);
         self.instances.len() - 1
     }

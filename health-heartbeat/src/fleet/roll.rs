@@ -10,7 +10,6 @@ use super::FleetTerms;
 use super::FleetVerdict;
 use super::moment::Moment;
 use super::record::Record;
-use super::timers::Book;
 
 /// Everybody, by number and by name, and how many have which verdict.
 #[derive(Debug)]
@@ -130,23 +129,5 @@ impl Roll {
     /// All of them, by workspace and name.
     pub(super) fn by_name(&self) -> impl Iterator<Item = (&AgentId, AgentKey)> {
         self.names.iter().map(|(id, key)| (&**id, *key))
-    }
-}
-
-impl Book for Roll {
-    fn wanted(&self, index: u32) -> Option<Moment> {
-        let record = self.places.get(index as usize)?.record.as_ref()?;
-        record.wanted(&self.terms)
-    }
-
-    fn filed(&self, index: u32) -> Option<Moment> {
-        self.places.get(index as usize)?.record.as_ref()?.filed
-    }
-
-    fn set_filed(&mut self, index: u32, at: Option<Moment>) {
-        let place = self.places.get_mut(index as usize);
-        if let Some(record) = place.and_then(|place| place.record.as_mut()) {
-            record.filed = at;
-        }
     }
 }

@@ -17,26 +17,29 @@ const BUCKETS: u64 = 1024;
 
 /// The agents' timers.
 ///
-/// An agent is known by its index. An entry that is filed for another time than the book says is
-/// dead, and goes when its time comes; a deadline that is brought forward leaves one behind.
+/// An agent is known by its index. What each wants stands in one dense table, so that looking at a
+/// timer again costs no look at its agent. An entry that is filed for another time than the table
+/// says is dead, and goes when its time comes; a deadline that is brought forward leaves one behind.
 #[derive(Debug)]
 pub(super) struct Timers {
+    alarms: Vec<Alarm>,
     /// The last bucket that was opened.
     cursor: u64,
     buckets: Box<[Vec<u32>]>,
     /// Which buckets have entries, a bit for each.
     occupied: [u64; (BUCKETS / 64) as usize],
     open: BinaryHeap<Reverse<(Moment, u32)>>,
+    /// The entries of the bucket that is being opened; kept for its room.
+    opening: Vec<u32>,
 }
 
-/// What each agent wants and has.
-pub(super) trait Book {
-    /// When the agent next wants to be woken.
-    fn wanted(&self, index: u32) -> Option<Moment>;
-    /// For when its timer is filed.
-    fn filed(&self, index: u32) -> Option<Moment>;
-    /// Remembers that.
-    fn set_filed(&mut self, index: u32, at: Option<Moment>);
+/// One agent's timer.
+#[derive(Debug, Clone, Copy, Default)]
+struct Alarm {
+    /// When it wants to be woken.
+    wanted: Option<Moment>,
+    /// For when its timer is filed, which is no later.
+    filed: Option<Moment>,
 }
 
 // === impl Timers ===
@@ -44,40 +47,52 @@ pub(super) trait Book {
 impl Timers {
     pub(super) fn new() -> Self {
         Self {
+            alarms: Vec::new(),
             cursor: 0,
             buckets: (0..BUCKETS).map(|_| Vec::new()).collect(),
             occupied: [0; (BUCKETS / 64) as usize],
             open: BinaryHeap::new(),
+            opening: Vec::new(),
         }
     }
 
-    /// Makes sure that the agent is woken no later than it wants.
-    pub(super) fn arm(&mut self, index: u32, book: &mut impl Book) {
-        let Some(wanted) = book.wanted(index) else {
-            return;
-        };
-        if book.filed(index).is_none_or(|filed| wanted < filed) {
-            self.file(index, wanted, book);
+    /// From now on the agent wants to be woken then, or not at all.
+    pub(super) fn set(&mut self, index: u32, wanted: Option<Moment>) {
+        let place = index as usize;
+        if place >= self.alarms.len() {
+            self.alarms.resize_with(place + 1, Alarm::default);
+        }
+        let alarm = &mut self.alarms[place];
+        alarm.wanted = wanted;
+        if let Some(wanted) = wanted
+            && alarm.filed.is_none_or(|filed| wanted < filed)
+        {
+            self.file(index, wanted);
         }
     }
 
-    /// The next agent whose time has come by `now`; its timer is filed no more.
-    pub(super) fn pop(&mut self, now: Moment, book: &mut impl Book) -> Option<u32> {
-        self.advance(now, book);
+    /// The next agent whose time has come by `now`; it has no timer then.
+    pub(super) fn pop(&mut self, now: Moment) -> Option<u32> {
+        self.advance(now);
         loop {
             let Reverse((at, index)) = *self.open.peek()?;
             if at > now {
                 return None;
             }
             self.open.pop();
-            if book.filed(index) != Some(at) {
+            let alarm = &mut self.alarms[index as usize];
+            if alarm.filed != Some(at) {
                 continue;
             }
-            book.set_filed(index, None);
-            if book.wanted(index).is_some_and(|wanted| wanted <= now) {
-                return Some(index);
+            alarm.filed = None;
+            match alarm.wanted {
+                Some(wanted) if wanted <= now => {
+                    alarm.wanted = None;
+                    return Some(index);
+                }
+                Some(wanted) => self.file(index, wanted),
+                None => {}
             }
-            self.arm(index, book);
         }
     }
 
@@ -97,7 +112,7 @@ impl Timers {
     }
 
     /// What is too far away is looked at before.
-    fn file(&mut self, index: u32, at: Moment, book: &mut impl Book) {
+    fn file(&mut self, index: u32, at: Moment) {
         let last = self.cursor + BUCKETS - 1;
         let at = at.min(Moment::from_nanos(last << SHIFT));
         let bucket = bucket(at);
@@ -108,22 +123,29 @@ impl Timers {
             self.buckets[place].push(index);
             self.occupied[place / 64] |= 1 << (place % 64);
         }
-        book.set_filed(index, Some(at));
+        self.alarms[index as usize].filed = Some(at);
     }
 
     /// Opens all buckets up to the one of `now`.
-    fn advance(&mut self, now: Moment, book: &mut impl Book) {
+    fn advance(&mut self, now: Moment) {
         let last = bucket(now);
         while let Some(next) = self.next_occupied(last) {
             self.cursor = next;
             let place = (next % BUCKETS) as usize;
             self.occupied[place / 64] &= !(1 << (place % 64));
-            for index in std::mem::take(&mut self.buckets[place]) {
-                if book.filed(index).is_some_and(|at| bucket(at) == next) {
-                    book.set_filed(index, None);
-                    self.arm(index, book);
+            let mut opening = std::mem::take(&mut self.opening);
+            std::mem::swap(&mut opening, &mut self.buckets[place]);
+            for index in opening.drain(..) {
+                let alarm = &mut self.alarms[index as usize];
+                if alarm.filed.is_none_or(|at| bucket(at) != next) {
+                    continue;
+                }
+                alarm.filed = None;
+                if let Some(wanted) = alarm.wanted {
+                    self.file(index, wanted);
                 }
             }
+            self.opening = opening;
         }
         self.cursor = self.cursor.max(last);
     }
@@ -161,41 +183,21 @@ mod tests {
     /// Agents that move their deadlines, and a clock.
     struct Rig {
         timers: Timers,
-        agents: Agents,
         rung: Vec<(u32, u64)>,
         now: u64,
     }
 
-    /// What each wants, and for when it is filed.
-    struct Agents(Vec<[Option<Moment>; 2]>);
-
-    impl Book for Agents {
-        fn wanted(&self, index: u32) -> Option<Moment> {
-            self.0[index as usize][0]
-        }
-
-        fn filed(&self, index: u32) -> Option<Moment> {
-            self.0[index as usize][1]
-        }
-
-        fn set_filed(&mut self, index: u32, at: Option<Moment>) {
-            self.0[index as usize][1] = at;
-        }
-    }
-
     impl Rig {
-        fn new(agents: usize) -> Self {
+        fn new() -> Self {
             Self {
                 timers: Timers::new(),
-                agents: Agents(vec![[None; 2]; agents]),
                 rung: Vec::new(),
                 now: 0,
             }
         }
 
         fn want(&mut self, agent: u32, at: u64) {
-            self.agents.0[agent as usize][0] = Some(Moment::from_nanos(at));
-            self.timers.arm(agent, &mut self.agents);
+            self.timers.set(agent, Some(Moment::from_nanos(at)));
         }
 
         fn run_to(&mut self, end: u64) {
@@ -209,9 +211,8 @@ mod tests {
 
         fn ring(&mut self) {
             let now = Moment::from_nanos(self.now);
-            while let Some(index) = self.timers.pop(now, &mut self.agents) {
+            while let Some(index) = self.timers.pop(now) {
                 self.rung.push((index, self.now));
-                self.agents.0[index as usize][0] = None;
             }
         }
     }
@@ -219,7 +220,7 @@ mod tests {
     #[test]
     fn a_timer_rings_exactly_however_far_away_it_was() {
         for at in [2, SECOND, 3 * SECOND + 7, 600 * SECOND + 1, 90_000 * SECOND] {
-            let mut rig = Rig::new(1);
+            let mut rig = Rig::new();
             rig.want(0, at);
             rig.run_to(at - 1);
             assert_eq!(rig.rung, []);
@@ -230,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_timer_that_only_moves_later_is_filed_once() {
-        let mut rig = Rig::new(1);
+        let mut rig = Rig::new();
         for beat in 0..100 {
             rig.run_to(beat * SECOND);
             rig.want(0, (beat + 30) * SECOND);
@@ -241,8 +242,17 @@ mod tests {
     }
 
     #[test]
+    fn who_wants_nothing_any_more_is_not_woken() {
+        let mut rig = Rig::new();
+        rig.want(0, 30 * SECOND);
+        rig.timers.set(0, None);
+        rig.run_to(100 * SECOND);
+        assert_eq!((rig.rung.len(), rig.timers.len()), (0, 0));
+    }
+
+    #[test]
     fn after_a_long_sleep_everything_rings_in_order() {
-        let mut rig = Rig::new(3);
+        let mut rig = Rig::new();
         for (agent, at) in [(0, 50), (1, 20), (2, 4000)] {
             rig.want(agent, at * SECOND);
         }
@@ -258,7 +268,7 @@ mod tests {
             steps in prop::collection::vec((0u64..40_000, 0u32..4, 1u64..400_000), 1..80)
         ) {
             let ms = 1_000_000;
-            let mut rig = Rig::new(4);
+            let mut rig = Rig::new();
             let mut clock = 0;
             let mut wishes = [None; 4];
             let mut expected = Vec::new();

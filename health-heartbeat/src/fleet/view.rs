@@ -104,7 +104,7 @@ impl<'a> AgentView<'a> {
     /// How many heartbeats arrived, renewals of a Lease among them.
     #[must_use]
     pub const fn heartbeats(&self) -> u64 {
-        self.record.heartbeats
+        self.record.heartbeats as u64
     }
 
     /// How many tunnels it has open.
@@ -116,7 +116,7 @@ impl<'a> AgentView<'a> {
     /// How far its clock is ahead of the hub's, in milliseconds, by its last heartbeat.
     #[must_use]
     pub const fn skew_ms(&self) -> Option<i32> {
-        self.record.skew_ms
+        self.record.skew_ms()
     }
 
     /// Whether its verdict waits, since many fell silent at once.
@@ -142,7 +142,7 @@ impl<'a> AgentView<'a> {
     /// The recent transitions, oldest first.
     pub fn transitions(&self) -> impl Iterator<Item = Transition> + use<'a> {
         let epoch = self.epoch;
-        self.record.transitions.iter().map(move |it| Transition {
+        self.record.changes().map(move |it| Transition {
             at: epoch.instant(it.at),
             verdict: it.verdict,
             reason: it.reason,

@@ -1,0 +1,204 @@
+//! What a heartbeat and an agent cost the fleet's machine, with a million of them. Run it with
+//! `cargo bench -p health-heartbeat --bench fleet`.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a measuring program reads the clock and its own memory"
+)]
+
+use std::sync::Arc;
+use std::time::Duration;
+use std::time::Instant;
+
+use fastrand::Rng;
+use health_core::HealthStatus;
+use health_heartbeat::AgentId;
+use health_heartbeat::AgentKey;
+use health_heartbeat::Evidence;
+use health_heartbeat::Fleet;
+use health_heartbeat::FleetOutput;
+use health_heartbeat::FleetTerms;
+use health_heartbeat::FleetVerdict;
+use health_heartbeat::TunnelId;
+use health_heartbeat::wire::HeartbeatPayload;
+
+use support::Row;
+
+#[path = "../../health-checks/benches/support.rs"]
+mod support;
+
+const AGENTS: usize = 1_000_000;
+
+/// Each beats once in ten seconds, as by default.
+const INTERVAL: Duration = Duration::from_secs(10);
+
+/// So many rounds are measured, after one that is not.
+const ROUNDS: usize = 3;
+
+/// The machine is woken once in so many heartbeats, if something is due: a hundred a millisecond
+/// come in, and a driver takes what has come at once.
+const BATCH: usize = 100;
+
+fn main() {
+    if !support::is_asked_for() {
+        return;
+    }
+    let before = resident();
+    let start = Instant::now();
+    let mut fleet = Fleet::new(FleetTerms::default(), start);
+    let agents: Vec<_> = (0..AGENTS)
+        .map(|number| fleet.admit(id(number), start).expect("there is room"))
+        .collect();
+    let mut world = World {
+        fleet,
+        agents,
+        order: (0..AGENTS).collect(),
+        chance: Rng::with_seed(1),
+        now: start,
+        convicted: 0,
+    };
+    // A round's order is the next one's too, with jitter: an agent beats every ten seconds or so.
+    world.chance.shuffle(&mut world.order);
+    world.round();
+    let with_names = resident() - before - AGENTS * size_of::<(AgentKey, usize)>();
+    let before = resident();
+    let names: Vec<_> = (0..AGENTS).map(names).collect();
+    let of_names = resident() - before - AGENTS * size_of::<(Arc<AgentId>, Box<str>)>();
+    drop(names);
+    let bytes = with_names - of_names;
+    let began = Instant::now();
+    for _ in 0..ROUNDS {
+        world.round();
+    }
+    let took = began.elapsed().as_nanos() as f64 / (ROUNDS * AGENTS) as f64;
+    assert_eq!(world.convicted, 0, "nobody who beats is convicted");
+    assert_eq!(world.fleet.count(FleetVerdict::Alive), AGENTS);
+    Row::new("a heartbeat, 1,000,000 agents", took, "ns")
+        .beside("a look-up in a map of them", look_up(&mut world.chance))
+        .budget("≤ 150")
+        .print();
+    Row::new(
+        "memory an agent, its names apart",
+        bytes as f64 / AGENTS as f64,
+        "B",
+    )
+    .beside("its names", of_names as f64 / AGENTS as f64)
+    .budget("≤ 300")
+    .print();
+    world.die();
+}
+
+struct World {
+    fleet: Fleet,
+    agents: Vec<AgentKey>,
+    order: Vec<usize>,
+    chance: Rng,
+    now: Instant,
+    convicted: usize,
+}
+
+// === impl World ===
+
+impl World {
+    /// Every agent beats once, within one interval.
+    fn round(&mut self) {
+        let mut payload = payload();
+        // Where an agent's next beat is early or late by the jitter, its neighbours' are too.
+        for _ in 0..AGENTS / 100 {
+            let (one, other) = (
+                self.chance.usize(..AGENTS),
+                self.chance.usize(..AGENTS / 25),
+            );
+            self.order.swap(one, (one + other) % AGENTS);
+        }
+        let order = std::mem::take(&mut self.order);
+        for batch in order.chunks(BATCH) {
+            self.now += INTERVAL / (AGENTS / BATCH) as u32;
+            for agent in batch {
+                payload.sequence += 1;
+                let evidence = Evidence::Heartbeat {
+                    tunnel: TunnelId(*agent as u64),
+                    payload: &payload,
+                    skew_ms: Some(3),
+                };
+                self.fleet.evidence(self.agents[*agent], evidence, self.now);
+            }
+            self.wake();
+        }
+        self.order = order;
+    }
+
+    fn wake(&mut self) {
+        if self.fleet.poll_timeout().is_some_and(|at| at <= self.now) {
+            self.fleet.handle_timeout(self.now);
+        }
+        while let Some(output) = self.fleet.poll() {
+            if let FleetOutput::Verdict { verdict, .. } = output {
+                self.convicted += usize::from(verdict == FleetVerdict::Lost);
+            }
+        }
+    }
+
+    /// All of them fall silent: what a verdict costs.
+    fn die(&mut self) {
+        let began = Instant::now();
+        let end = self.now + Duration::from_secs(70);
+        while self.now < end {
+            self.now += Duration::from_millis(1);
+            self.wake();
+        }
+        assert_eq!(self.convicted, AGENTS, "everybody is silent");
+        let took = began.elapsed().as_nanos() as f64 / AGENTS as f64;
+        // Suspect, held back since all of them are, and Lost: three wake-ups each.
+        Row::new("a silence from its beginning to its verdict", took, "ns").print();
+    }
+}
+
+/// What any machine pays that finds an agent's record among a million by its number.
+fn look_up(chance: &mut Rng) -> f64 {
+    let map: std::collections::HashMap<u64, [u64; 32]> =
+        (0..AGENTS as u64).map(|key| (key, [key; 32])).collect();
+    let keys: Vec<_> = (0..AGENTS).map(|_| chance.u64(..AGENTS as u64)).collect();
+    let began = Instant::now();
+    let sum: u64 = keys
+        .iter()
+        .map(|key| map[key][7])
+        .fold(0, u64::wrapping_add);
+    std::hint::black_box(sum);
+    began.elapsed().as_nanos() as f64 / AGENTS as f64
+}
+
+fn id(number: usize) -> AgentId {
+    AgentId {
+        workspace: format!("root:org:team-{}", number % 1000),
+        name: format!("edge-{number}"),
+    }
+}
+
+/// What every hub has to keep of an agent's names, and of its instance's.
+fn names(number: usize) -> (Arc<AgentId>, Box<str>) {
+    let HeartbeatPayload {
+        slot, incarnation, ..
+    } = payload();
+    (Arc::new(id(number)), format!("{slot}_{incarnation}").into())
+}
+
+fn payload() -> HeartbeatPayload {
+    HeartbeatPayload {
+        slot: "9b2c52f4-1c09-4c7e-8f0d-5d1b0c7f3a10".to_owned(),
+        incarnation: "1a6f0c52e3a14b8f9d2e7c6b5a493827".to_owned(),
+        sequence: 0,
+        interval_seconds: INTERVAL.as_secs_f64(),
+        timeout_seconds: 30.0,
+        status: HealthStatus::Healthy,
+        report_age_seconds: 1.0,
+        deciding: Vec::new(),
+    }
+}
+
+/// The resident memory of this process, in bytes.
+fn resident() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok());
+    pages.unwrap_or(0) * 4096
+}
