@@ -10,6 +10,7 @@
 mod answer;
 mod lease;
 mod place;
+mod review;
 mod rights;
 mod target;
 mod transports;
@@ -66,6 +67,10 @@ cases! {
     target::a_missing_target_is_not_created_by_a_write
     target::a_recreated_target_is_another_one
     target::a_dry_run_leaves_nothing_of_a_status
+    review::a_token_is_somebodys_or_nobodys
+    review::a_question_without_a_subject_is_refused
+    review::who_may_do_one_thing_may_do_no_other
+    review::who_may_not_ask_is_told_the_rule_that_is_missing
     rights::what_is_forbidden_names_the_rule_that_is_missing
     rights::what_is_forbidden_is_forbidden_before_anything_else
     rights::a_stranger_is_told_so
