@@ -56,6 +56,8 @@ mod keeper;
 
 mod synctarget;
 
+mod verdict;
+
 pub mod manifests;
 
 mod call;
@@ -88,3 +90,7 @@ pub use synctarget::{
     WriteLimiter, merge,
 };
 pub use tenure::{Held, Tenure};
+pub use verdict::{
+    FlightId, LastSign, Silence, Standing, VerdictConfig, VerdictEvent, VerdictInput,
+    VerdictMachine, VerdictOutput, VerdictStatus, VerdictWriter, Wish, WishKind,
+};
