@@ -58,6 +58,10 @@ mod synctarget;
 
 mod verdict;
 
+mod access;
+
+mod leader;
+
 pub mod manifests;
 
 mod call;
@@ -73,12 +77,14 @@ pub mod names;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
+pub use access::{Access, AccessConfig, AccessReviewer};
 pub use call::{ApiError, Call, ErrorKind, Output, Reply, Verb};
 pub use cluster::{Cluster, ClusterConfig, ClusterError};
 pub use config::{InvalidConfig, LeaseConfig, SyncTargetConfig};
 pub use http_form::{Objects, RawRequest, RawResponse};
 pub use keeper::{LeaseTransport, WallClock};
 pub use label::target_label;
+pub use leader::{Leader, LeaderConfig, Leadership};
 pub use lease_machine::{LeaseEvent, LeaseInput, LeaseMachine, LeaseOutcome, LeaseOutput};
 pub use plan::{Claim, Observed, Plan, Sight, plan};
 pub use record::{
