@@ -210,6 +210,34 @@ mod tests {
                 "cannot get SyncTarget \"edge-1\" in https://h/clusters/a: it does not exist; \
                  create it or set syncTarget.name to one that does",
             ),
+            (
+                Subject::Verdict,
+                "update the status of",
+                ErrorKind::Forbidden,
+                "User \"hub\" cannot",
+                "cannot update the status of SyncTarget \"edge-1\" in https://h/clusters/a: \
+                 forbidden: user \"hub\" may not update the status of synctargets.workload.kcp.io \
+                 \"edge-1\": grant get on synctargets and update on synctargets/status for it \
+                 (run: syncer-health manifests hub)",
+            ),
+            (
+                Subject::Verdict,
+                "get",
+                ErrorKind::ResourceMissing,
+                "",
+                "cannot get SyncTarget \"edge-1\" in https://h/clusters/a: the server has no \
+                 synctargets.workload.kcp.io/v1alpha1 there; install the CRD \
+                 (run: syncer-health manifests crd), check cluster.workspaces, \
+                 or set cluster.writeConditions to false",
+            ),
+            (
+                Subject::LeaderLease,
+                "create",
+                ErrorKind::NamespaceMissing,
+                "",
+                "cannot create Lease \"default/edge-1-heartbeat\" in https://h/clusters/a: \
+                 namespace \"default\" does not exist; create it or set cluster.namespace",
+            ),
         ] {
             let error = ApiError::new(kind, message);
             let line = describe(

@@ -1,13 +1,16 @@
 //! Heartbeats over the Kubernetes API: as renewals of a Lease, and as writes of a SyncTarget's
-//! status with a condition that says how the agent is.
+//! status with a condition that says how the agent is. For a hub: its verdicts as a condition
+//! ([`VerdictWriter`]), who may beat for a target ([`AccessReviewer`]), and which of several hubs
+//! leads ([`Leader`]).
 //!
 //! This crate deliberately decides nothing about health and silence: it says who holds a Lease and
 //! what stands on an object. It never guesses a cluster, and never retries inside a deadline that
 //! somebody else set.
 //!
 //! Every decision is in a pure half ([`plan()`], [`LeaseMachine`], [`StatusMachine`],
-//! [`WriteLimiter`], [`merge`]), which takes `now` as an argument and makes no call. The shells
-//! ([`LeaseTransport`], [`SyncTargetTransport`]) make the calls that those want.
+//! [`WriteLimiter`], [`VerdictMachine`], [`merge`]), which takes `now` as an argument and makes no
+//! call. The shells ([`LeaseTransport`], [`SyncTargetTransport`], [`VerdictWriter`]) make the calls
+//! that those want.
 //!
 //! ```no_run
 //! use std::time::Duration;

@@ -186,10 +186,11 @@ impl VerdictMachine {
     }
 
     fn see(&mut self, name: &Arc<str>, uid: &str, standing: &Standing, now: Instant) {
-        let Some(target) = self.targets.get_mut(name) else {
+        let target = self.targets.entry(Arc::clone(name));
+        target.or_insert_with(Target::new).see(uid, standing);
+        let Some(target) = self.targets.get(name) else {
             return;
         };
-        target.see(uid, standing);
         // Whose turn is set already keeps it, so that being seen brings nobody forward.
         if !target.is_due() || !self.queue.contains(name) {
             self.arrange(name, now);

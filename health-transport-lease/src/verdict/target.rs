@@ -99,7 +99,7 @@ impl Target {
             }
             Some(WishKind::Left) | None => false,
         };
-        self.stood = false;
+        self.stood = !self.reworded && self.last.is_some() && self.last == wish.kind();
         self.wish = wish;
     }
 
@@ -141,7 +141,8 @@ impl Target {
     /// Takes in what a watch saw. It lags, so that is a reason to ask the server at most, and is
     /// never held against anybody.
     pub(super) fn see(&mut self, uid: &str, standing: &Standing) {
-        self.stranger = self.uid.as_deref().is_some_and(|known| known != uid);
+        let known = self.uid.get_or_insert_with(|| uid.to_owned());
+        self.stranger = known != uid;
         if self.stranger {
             return;
         }

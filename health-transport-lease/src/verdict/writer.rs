@@ -115,7 +115,8 @@ impl VerdictWriter {
         });
     }
 
-    /// Forgets that target, as one that was deleted.
+    /// Forgets that target, as one that was deleted; there is one entry for each that was told of
+    /// or seen, until then.
     pub fn forget(&self, target: &str) {
         let target = target.into();
         self.hand_in(VerdictInput::Forget { target });

@@ -91,7 +91,12 @@ pub(crate) async fn pitfall_15_a_rival_is_left_to_it(server: &Place) {
     assert_eq!(written, 4);
     let theirs = server.get(EDGE).await.done(200);
     hub.tell("edge-1", lost());
-    tokio::time::sleep(ms(500)).await;
+    let status = hub.status();
+    assert_eq!(
+        (status.waiting, status.in_flight),
+        (0, 0),
+        "it is left alone"
+    );
     assert_eq!(server.get(EDGE).await.done(200), theirs);
 }
 

@@ -179,6 +179,20 @@ fn pitfall_16_the_dead_of_old_is_not_written_on_a_recreated_target() {
     }
 }
 
+/// The same where this hub knows of the old one by its watch only.
+#[test]
+fn pitfall_16_the_dead_of_old_that_was_only_seen_is_not_written_on_a_recreated_target() {
+    let mut world = World::new();
+    world.rival_writes("edge-1", stands(&lost(0)));
+    world.watch("edge-1");
+    world.tell("edge-1", lost(0));
+    assert!(world.run(60).is_empty(), "it says so already");
+    world.model.create_target("edge-1");
+    world.watch("edge-1");
+    assert_eq!(world.run(60), ["GET edge-1"]);
+    assert_eq!(world.standing("edge-1"), Standing::Absent);
+}
+
 #[test]
 fn pitfall_16_the_living_is_written_on_a_recreated_target() {
     let mut world = World::new();
