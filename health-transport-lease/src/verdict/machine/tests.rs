@@ -81,8 +81,13 @@ fn check(dialect: Dialect, wish: &Wish, standing: Option<&Value>) {
 #[test]
 fn pitfall_28_the_time_of_death_is_fixed_once() {
     let mut world = World::new();
+    world.hand_in(VerdictInput::Active(false));
     world.tell("edge-1", lost(0));
+    world.tell("edge-1", lost(1));
+    world.hand_in(VerdictInput::Active(true));
     world.run(60);
+    let told = lost(0).condition().unwrap().message;
+    assert_eq!(world.condition()["message"], told, "the first one counts");
     let written = world.object("edge-1").clone();
     for seconds in 1..100 {
         world.tell("edge-1", lost(seconds));

@@ -144,6 +144,25 @@ fn a_lost_answer_is_no_rival() {
     assert_eq!(world.contested(), 0);
 }
 
+/// The same where something else is to stand there by the time that it is found.
+#[test]
+fn a_lost_answer_is_no_rival_of_the_next_verdict() {
+    let mut world = World::new();
+    for (wish, next) in [(Wish::Alive, Wish::Left), (lost(0), Wish::Alive)]
+        .into_iter()
+        .cycle()
+        .take(20)
+    {
+        world.model.fail([Fault::None, Fault::AnswerLost]);
+        world.tell("edge-1", wish);
+        world.run(1);
+        world.tell("edge-1", next.clone());
+        world.run(60);
+        assert_eq!(world.standing("edge-1").known(), next.kind());
+    }
+    assert_eq!(world.contested(), 0);
+}
+
 /// What another leader wrote meanwhile is held against nobody.
 #[test]
 fn two_leaders_in_turn_are_no_rivals() {
