@@ -26,8 +26,14 @@ use crate::http_form::one_line;
 /// The calls about one agent's objects.
 #[derive(Debug)]
 pub(crate) struct Api {
-    cluster: Cluster,
+    connection: Connection,
     objects: Objects,
+}
+
+/// Makes requests of one cluster, each with a deadline.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    cluster: Cluster,
     /// Whether the last call failed in a way that other credentials may mend.
     refused: AtomicBool,
 }
@@ -70,9 +76,8 @@ pub(crate) fn slept() -> Duration {
 impl Api {
     pub(crate) const fn new(cluster: Cluster, objects: Objects) -> Self {
         Self {
-            cluster,
+            connection: Connection::new(cluster),
             objects,
-            refused: AtomicBool::new(false),
         }
     }
 
@@ -81,7 +86,7 @@ impl Api {
     }
 
     pub(crate) fn server(&self) -> &str {
-        self.cluster.server()
+        self.connection.server()
     }
 
     /// Does what the machine wants until it is done.
@@ -122,13 +127,37 @@ impl Api {
 
     async fn call(&self, call: &Call) -> Reply {
         let request = call.verb.request(&self.objects);
+        self.connection.send(request, call.by).await
+    }
+}
+
+// === impl Connection ===
+
+impl Connection {
+    pub(crate) const fn new(cluster: Cluster) -> Self {
+        Self {
+            cluster,
+            refused: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn server(&self) -> &str {
+        self.cluster.server()
+    }
+
+    /// Makes a request, until `by` at the latest.
+    ///
+    /// # Cancel safety
+    ///
+    /// What was sent may still arrive; its connection is not used again.
+    pub(crate) async fn send(&self, request: RawRequest, by: Instant) -> Reply {
         let answer = async {
             if self.refused.load(Ordering::Relaxed) {
                 self.cluster.refresh().await;
             }
             self.exchange(request).await
         };
-        let reply = tokio::time::timeout_at(call.by.into(), answer)
+        let reply = tokio::time::timeout_at(by.into(), answer)
             .await
             // How long it took is not said: the same failure reads the same, and is told once.
             .unwrap_or_else(|_| Err(ApiError::new(ErrorKind::Timeout, NO_ANSWER)));

@@ -8,8 +8,14 @@ use crate::names;
 /// What a failed call was about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Subject {
+    /// An agent's Lease.
     Lease,
+    /// The Lease of the hubs.
+    LeaderLease,
+    /// An agent's SyncTarget.
     SyncTarget,
+    /// A SyncTarget that a hub writes a verdict on.
+    Verdict,
 }
 
 /// One line: the operation, the object, the server, what is wrong, what would help.
@@ -21,28 +27,52 @@ pub(crate) fn describe(
     error: &ApiError,
 ) -> String {
     let object = match subject {
-        Subject::Lease => format!("Lease \"{}/{}\"", objects.namespace, objects.lease),
-        Subject::SyncTarget => format!("SyncTarget {:?}", objects.target),
+        Subject::Lease | Subject::LeaderLease => {
+            format!("Lease \"{}/{}\"", objects.namespace, objects.lease)
+        }
+        Subject::SyncTarget | Subject::Verdict => format!("SyncTarget {:?}", objects.target),
     };
     let problem = match subject {
-        Subject::Lease => lease_problem(operation, objects, error),
-        Subject::SyncTarget => target_problem(operation, objects, error),
+        Subject::Lease | Subject::LeaderLease => lease_problem(subject, operation, objects, error),
+        Subject::SyncTarget | Subject::Verdict => {
+            target_problem(subject, operation, objects, error)
+        }
     };
     format!("cannot {operation} {object} in {server}: {problem}")
 }
 
-fn lease_problem(operation: &str, objects: &Objects, error: &ApiError) -> String {
+/// Why one of the calls is not answered that a hub makes to find out whose a token is; `resource`
+/// is what it creates.
+pub(crate) fn describe_review(resource: &str, server: &str, error: &ApiError) -> String {
+    let problem = if error.kind == ErrorKind::Forbidden {
+        format!(
+            "forbidden: {} may not create {resource}: grant create on it \
+             (run: syncer-health manifests hub)",
+            user(&error.message)
+        )
+    } else {
+        common_problem(error)
+    };
+    format!("cannot create a review in {server}: {problem}")
+}
+
+fn lease_problem(subject: Subject, operation: &str, objects: &Objects, error: &ApiError) -> String {
     let Objects {
         namespace, lease, ..
     } = objects;
+    let (key, workspace, manifest) = if subject == Subject::LeaderLease {
+        ("cluster.namespace", "cluster.context", "hub")
+    } else {
+        ("heartbeat.lease.namespace", "syncTarget.workspace", "rbac")
+    };
     match error.kind {
-        ErrorKind::NamespaceMissing => format!(
-            "namespace {namespace:?} does not exist; create it or set heartbeat.lease.namespace"
-        ),
+        ErrorKind::NamespaceMissing => {
+            format!("namespace {namespace:?} does not exist; create it or set {key}")
+        }
         ErrorKind::Forbidden => format!(
             "forbidden: {} may not {operation} leases.coordination.k8s.io {lease:?} \
              in namespace {namespace:?}: grant get{} and update on it \
-             (run: syncer-health manifests rbac)",
+             (run: syncer-health manifests {manifest})",
             user(&error.message),
             if operation == "create" {
                 ", create"
@@ -52,7 +82,7 @@ fn lease_problem(operation: &str, objects: &Objects, error: &ApiError) -> String
         ),
         ErrorKind::ResourceMissing => format!(
             "the server has no leases.coordination.k8s.io/v1 there: {}; \
-             check the server's URL and syncTarget.workspace",
+             check the server's URL and {workspace}",
             error.message
         ),
         ErrorKind::AlreadyExists
@@ -67,21 +97,36 @@ fn lease_problem(operation: &str, objects: &Objects, error: &ApiError) -> String
     }
 }
 
-fn target_problem(operation: &str, objects: &Objects, error: &ApiError) -> String {
+fn target_problem(
+    subject: Subject,
+    operation: &str,
+    objects: &Objects,
+    error: &ApiError,
+) -> String {
     let resource = format!("{}.{}", names::PLURAL, names::GROUP);
+    let (remedy, off, manifest) = if subject == Subject::Verdict {
+        (
+            "create it, or take its agent's credentials away",
+            "check cluster.workspaces, or set cluster.writeConditions to false",
+            "hub",
+        )
+    } else {
+        (
+            "create it or set syncTarget.name to one that does",
+            "check syncTarget.workspace, or set syncTargetStatus.enabled to false",
+            "rbac",
+        )
+    };
     match error.kind {
-        ErrorKind::NotFound => {
-            "it does not exist; create it or set syncTarget.name to one that does".to_owned()
-        }
+        ErrorKind::NotFound => format!("it does not exist; {remedy}"),
         ErrorKind::ResourceMissing => format!(
             "the server has no {resource}/{} there; install the CRD \
-             (run: syncer-health manifests crd), check syncTarget.workspace, \
-             or set syncTargetStatus.enabled to false",
+             (run: syncer-health manifests crd), {off}",
             names::VERSION
         ),
         ErrorKind::Forbidden => format!(
             "forbidden: {} may not {operation} {resource} {:?}: grant get on {} and update on \
-             {}/status for it (run: syncer-health manifests rbac)",
+             {}/status for it (run: syncer-health manifests {manifest})",
             user(&error.message),
             objects.target,
             names::PLURAL,
@@ -164,6 +209,34 @@ mod tests {
                 "",
                 "cannot get SyncTarget \"edge-1\" in https://h/clusters/a: it does not exist; \
                  create it or set syncTarget.name to one that does",
+            ),
+            (
+                Subject::Verdict,
+                "update the status of",
+                ErrorKind::Forbidden,
+                "User \"hub\" cannot",
+                "cannot update the status of SyncTarget \"edge-1\" in https://h/clusters/a: \
+                 forbidden: user \"hub\" may not update the status of synctargets.workload.kcp.io \
+                 \"edge-1\": grant get on synctargets and update on synctargets/status for it \
+                 (run: syncer-health manifests hub)",
+            ),
+            (
+                Subject::Verdict,
+                "get",
+                ErrorKind::ResourceMissing,
+                "",
+                "cannot get SyncTarget \"edge-1\" in https://h/clusters/a: the server has no \
+                 synctargets.workload.kcp.io/v1alpha1 there; install the CRD \
+                 (run: syncer-health manifests crd), check cluster.workspaces, \
+                 or set cluster.writeConditions to false",
+            ),
+            (
+                Subject::LeaderLease,
+                "create",
+                ErrorKind::NamespaceMissing,
+                "",
+                "cannot create Lease \"default/edge-1-heartbeat\" in https://h/clusters/a: \
+                 namespace \"default\" does not exist; create it or set cluster.namespace",
             ),
         ] {
             let error = ApiError::new(kind, message);

@@ -1,5 +1,6 @@
 //! The HTTP form of a call and of its answer, without any I/O.
 
+use std::fmt;
 use std::time::Duration;
 
 use http::Method;
@@ -18,12 +19,13 @@ pub struct Objects {
     pub namespace: String,
     /// The Lease's name.
     pub lease: String,
-    /// The SyncTarget's name.
+    /// The SyncTarget's name; empty for the Lease of hubs, which is no target's.
     pub target: String,
 }
 
-/// A request, relative to the cluster's URL.
-#[derive(Debug, Clone, PartialEq)]
+/// A request, relative to the cluster's URL. Its `Debug` leaves out the body, which may hold a
+/// token.
+#[derive(Clone, PartialEq)]
 pub struct RawRequest {
     /// The method.
     pub method: Method,
@@ -89,6 +91,17 @@ impl Verb {
             path,
             body: body.cloned(),
         }
+    }
+}
+
+// === impl RawRequest ===
+
+impl fmt::Debug for RawRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawRequest")
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }
 

@@ -46,6 +46,8 @@ pub type WallClock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 /// What to do is [`LeaseMachine`]'s decision; this makes its calls. Each call has its own deadline;
 /// a call that passes it takes its connection along, so a half-open one is never used again.
 pub struct LeaseTransport {
+    name: TransportName,
+    subject: Subject,
     api: Api,
     keeper: Keeper,
     wall: WallClock,
@@ -81,7 +83,7 @@ impl LeaseTransport {
     ) -> Self {
         metrics::describe_counter!(
             names::LEASE_TRANSITIONS_TOTAL,
-            "Times that this agent got or lost its Lease."
+            "Times that this agent got or lost its Lease, or this hub the leadership."
         );
         metrics::describe_counter!(
             names::LEASE_CONFLICTS_TOTAL,
@@ -92,9 +94,12 @@ impl LeaseTransport {
             lease: config.name().to_owned(),
             target: target.to_owned(),
         };
+        let machine = LeaseMachine::new(objects.clone(), identity, seed);
         Self {
+            name: Self::NAME,
+            subject: Subject::Lease,
             keeper: Keeper {
-                machine: LeaseMachine::new(objects.clone(), identity, seed),
+                machine,
                 lease: format!("{}/{}", objects.namespace, objects.lease),
                 tenure: watch::Sender::new(Tenure::default()),
                 slept: slept(),
@@ -104,6 +109,21 @@ impl LeaseTransport {
             api: Api::new(cluster, objects),
             wall: Arc::new(SystemTime::now),
         }
+    }
+
+    /// The same for the Lease that hubs share, which is no SyncTarget's and is owned by nobody.
+    pub(crate) fn of_hub(
+        cluster: Cluster,
+        config: &LeaseConfig,
+        identity: &Identity,
+        seed: u64,
+    ) -> Self {
+        let mut transport = Self::new(cluster, config, "", identity, seed);
+        let machine = LeaseMachine::new(transport.api.objects().clone(), identity, seed);
+        transport.keeper.machine = machine.without_owner();
+        transport.name = TransportName("leader");
+        transport.subject = Subject::LeaderLease;
+        transport
     }
 
     /// Writes the time of this clock instead of the system's.
@@ -121,7 +141,7 @@ impl LeaseTransport {
 
     fn failed(&self, operation: &str, error: &crate::call::ApiError) -> BeatError {
         let (objects, server) = (self.api.objects(), self.api.server());
-        BeatError::new(describe(Subject::Lease, operation, objects, server, error))
+        BeatError::new(describe(self.subject, operation, objects, server, error))
             .with_retry_after(error.retry_after)
     }
 }
@@ -129,7 +149,7 @@ impl LeaseTransport {
 #[async_trait]
 impl HeartbeatTransport for LeaseTransport {
     fn name(&self) -> TransportName {
-        Self::NAME
+        self.name
     }
 
     async fn beat(
@@ -227,7 +247,7 @@ impl Machine for Keeper {
             }
             Some(LeaseEvent::Lost { to: Some(holder) }) => {
                 self.transitions.increment(1);
-                tracing::warn!(lease, %holder, "another agent took the Lease");
+                tracing::warn!(lease, %holder, "another one took the Lease");
             }
             Some(LeaseEvent::Lost { to: None }) => {
                 self.transitions.increment(1);

@@ -1,13 +1,16 @@
 //! Heartbeats over the Kubernetes API: as renewals of a Lease, and as writes of a SyncTarget's
-//! status with a condition that says how the agent is.
+//! status with a condition that says how the agent is. For a hub: its verdicts as a condition
+//! ([`VerdictWriter`]), who may beat for a target ([`AccessReviewer`]), and which of several hubs
+//! leads ([`Leader`]).
 //!
 //! This crate deliberately decides nothing about health and silence: it says who holds a Lease and
 //! what stands on an object. It never guesses a cluster, and never retries inside a deadline that
 //! somebody else set.
 //!
 //! Every decision is in a pure half ([`plan()`], [`LeaseMachine`], [`StatusMachine`],
-//! [`WriteLimiter`], [`merge`]), which takes `now` as an argument and makes no call. The shells
-//! ([`LeaseTransport`], [`SyncTargetTransport`]) make the calls that those want.
+//! [`WriteLimiter`], [`VerdictMachine`], [`merge`]), which takes `now` as an argument and makes no
+//! call. The shells ([`LeaseTransport`], [`SyncTargetTransport`], [`VerdictWriter`]) make the calls
+//! that those want.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -56,6 +59,12 @@ mod keeper;
 
 mod synctarget;
 
+mod verdict;
+
+mod access;
+
+mod leader;
+
 pub mod manifests;
 
 mod call;
@@ -71,12 +80,14 @@ pub mod names;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
+pub use access::{Access, AccessConfig, AccessReviewer};
 pub use call::{ApiError, Call, ErrorKind, Output, Reply, Verb};
 pub use cluster::{Cluster, ClusterConfig, ClusterError};
 pub use config::{InvalidConfig, LeaseConfig, SyncTargetConfig};
 pub use http_form::{Objects, RawRequest, RawResponse};
 pub use keeper::{LeaseTransport, WallClock};
 pub use label::target_label;
+pub use leader::{Leader, LeaderConfig, Leadership};
 pub use lease_machine::{LeaseEvent, LeaseInput, LeaseMachine, LeaseOutcome, LeaseOutput};
 pub use plan::{Claim, Observed, Plan, Sight, plan};
 pub use record::{
@@ -88,3 +99,7 @@ pub use synctarget::{
     WriteLimiter, merge,
 };
 pub use tenure::{Held, Tenure};
+pub use verdict::{
+    FlightId, LastSign, Silence, Standing, VerdictConfig, VerdictEvent, VerdictInput,
+    VerdictMachine, VerdictOutput, VerdictStatus, VerdictWriter, Wish, WishKind,
+};

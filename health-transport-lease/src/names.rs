@@ -22,6 +22,15 @@ pub const SYNCER_READY: &str = "SyncerReady";
 /// The reason of [`SYNCER_READY`] when the agent leaves.
 pub const SHUTTING_DOWN: &str = "ShuttingDown";
 
+/// The condition that a hub writes on the SyncTargets of its agents.
+pub const HEARTBEAT_HEALTHY: &str = "HeartbeatHealthy";
+/// The reason of [`HEARTBEAT_HEALTHY`] of an agent that beats.
+pub const HEARTBEAT_RECEIVED: &str = "HeartbeatReceived";
+/// The reason of [`HEARTBEAT_HEALTHY`] of an agent that is silent.
+pub const HEARTBEAT_TIMEOUT: &str = "HeartbeatTimeout";
+/// The reason of [`HEARTBEAT_HEALTHY`] of an agent that said goodbye.
+pub const SYNCER_LEFT: &str = "SyncerLeft";
+
 pub(crate) const LEASE_TRANSITIONS_TOTAL: &str = "syncer_lease_transitions_total";
 pub(crate) const LEASE_CONFLICTS_TOTAL: &str = "syncer_lease_conflicts_total";
 pub(crate) const UPDATES_TOTAL: &str = "syncer_synctarget_updates_total";

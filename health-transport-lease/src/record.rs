@@ -127,7 +127,8 @@ impl LeaseObject {
         self.0["spec"] == other.0["spec"]
     }
 
-    /// Writes a renewal of the holder that it has.
+    /// Writes a renewal of the holder that it has; an empty `target` is that of hubs, who have none
+    /// and whose health stands elsewhere.
     pub fn renew(&mut self, renewal: &Renewal, target: &str, wall: SystemTime) {
         let transitions = self.transitions();
         let spec = self.object("spec");
@@ -137,6 +138,17 @@ impl LeaseObject {
             duration_seconds(renewal.timeout).into(),
         );
         spec.insert("leaseTransitions".to_owned(), transitions.into());
+        if !target.is_empty() {
+            self.describe(target, renewal.status);
+        }
+        let annotations = self.metadata("annotations");
+        annotations.insert(
+            names::SEQUENCE.to_owned(),
+            renewal.sequence.to_string().into(),
+        );
+    }
+
+    fn describe(&mut self, target: &str, status: HealthStatus) {
         let (label, whole) = target_label(target);
         self.metadata("labels")
             .insert(names::SYNC_TARGET.to_owned(), label.into());
@@ -144,11 +156,7 @@ impl LeaseObject {
         if !whole {
             annotations.insert(names::SYNC_TARGET.to_owned(), target.into());
         }
-        annotations.insert(names::STATUS.to_owned(), renewal.status.as_str().into());
-        annotations.insert(
-            names::SEQUENCE.to_owned(),
-            renewal.sequence.to_string().into(),
-        );
+        annotations.insert(names::STATUS.to_owned(), status.as_str().into());
     }
 
     /// Makes `holder` its holder, `transitions` later; a renewal follows.

@@ -1,12 +1,13 @@
 //! A model of an API server: resourceVersions, validation, strictness, rights, faults.
 //!
-//! It knows Leases, SyncTargets and namespaces, and answers about them as a real one does: the
+//! It knows Leases, SyncTargets and namespaces, who comes with which token and may do what, and answers about them as a real one does: the
 //! cases in `tests/kcp` are run on it and on kcp. It makes no I/O and reads no clock: the
 //! simulation calls it, and a scripted server is a shell over it.
 
 mod address;
 mod answer;
 mod lease;
+mod review;
 mod rights;
 mod schema;
 mod write;
@@ -42,6 +43,8 @@ pub struct Model {
     /// What the SyncTarget's definition has; nothing where there is none.
     schema: Option<Schema>,
     rights: Rights,
+    /// Whose each token is.
+    tokens: BTreeMap<String, Value>,
     revision: u64,
     faults: VecDeque<Fault>,
     requests: Vec<(Method, String)>,
@@ -71,6 +74,7 @@ impl Default for Model {
             namespaces: BTreeSet::from(["default".to_owned()]),
             schema: None,
             rights: Rights::default(),
+            tokens: BTreeMap::new(),
             revision: 0,
             faults: VecDeque::new(),
             requests: Vec::new(),
@@ -200,7 +204,8 @@ impl Model {
         let query = Query::parse(query);
         let body = || request.body.clone().unwrap_or(Value::Null);
         match (request.method.as_str(), address.name.is_empty()) {
-            ("GET", true) => Ok(self.list(&address)),
+            ("POST", true) if address.kind.is_review() => self.review(&address, body()),
+            ("GET", true) if !address.kind.is_review() => Ok(self.list(&address)),
             ("GET", false) => self
                 .known(&address)
                 .map(|object| answer::object(200, object)),

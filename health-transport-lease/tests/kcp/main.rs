@@ -8,8 +8,10 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod answer;
+mod hub;
 mod lease;
 mod place;
+mod review;
 mod rights;
 mod target;
 mod transports;
@@ -66,6 +68,10 @@ cases! {
     target::a_missing_target_is_not_created_by_a_write
     target::a_recreated_target_is_another_one
     target::a_dry_run_leaves_nothing_of_a_status
+    review::a_token_is_somebodys_or_nobodys
+    review::a_question_without_a_subject_is_refused
+    review::who_may_do_one_thing_may_do_no_other
+    review::who_may_not_ask_is_told_the_rule_that_is_missing
     rights::what_is_forbidden_names_the_rule_that_is_missing
     rights::what_is_forbidden_is_forbidden_before_anything_else
     rights::a_stranger_is_told_so
@@ -75,4 +81,16 @@ cases! {
     transports::pitfall_16_a_recreated_target_and_its_lease_are_found_again
     transports::pitfall_19_whatever_stands_in_a_lease_is_taken_over_in_time
     transports::a_synctarget_of_each_dialect_is_written
+    hub::a_verdict_of_each_kind_is_written_in_each_dialect
+    hub::pitfall_15_a_rival_is_left_to_it
+    hub::pitfall_16_a_recreated_target_has_no_verdict_of_the_old_one
+    hub::whose_a_token_is_decides_what_it_may
+    hub::hubs_lead_in_turn
+    hub::the_manifests_grant_what_a_hub_needs
+}
+
+#[tokio::test]
+#[ignore = "needs kcp: cargo xtask integration"]
+async fn kubectl_shows_the_verdict() {
+    hub::kubectl_shows_the_verdict(&place::Place::on_kcp().await).await;
 }

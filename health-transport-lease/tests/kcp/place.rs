@@ -41,7 +41,12 @@ pub(crate) const DRY_RUN: &str = "dryRun=All";
 
 impl Place {
     pub(crate) fn on_the_model() -> Self {
-        let server = Server::new(Model::default());
+        let mut model = Model::default();
+        let limited = json!({
+            "username": "limited", "uid": "limited", "groups": ["system:authenticated"],
+        });
+        model.know("limited-token", limited);
+        let server = Server::new(model);
         Self {
             admin: server.cluster(),
             limited: server.cluster_of(Caller::User("limited")),

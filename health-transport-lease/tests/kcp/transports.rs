@@ -210,7 +210,7 @@ fn keeper(server: &Place, slot: &str, incarnation: &str) -> LeaseTransport {
     LeaseTransport::new(server.admin.clone(), &config, "edge-1", &identity, 7)
 }
 
-fn writer(server: &Place) -> SyncTargetTransport {
+pub(crate) fn writer(server: &Place) -> SyncTargetTransport {
     let config = SyncTargetConfig::new(ms(100), ms(200), HeartbeatField::Auto).unwrap();
     let identity = identity("alice", "1");
     SyncTargetTransport::new(server.admin.clone(), config, "edge-1", &identity, 7)

@@ -136,7 +136,10 @@ const TARGETS_CRD: &str = "synctargets.workload.kcp.io";
 fn definition(dialect: Dialect) -> Value {
     let mut definition = manifests::crd();
     let version = &mut definition["spec"]["versions"][0];
-    version["additionalPrinterColumns"] = json!([]);
+    if dialect != Dialect::Kcp {
+        // They name a field that it has not.
+        version["additionalPrinterColumns"] = json!([]);
+    }
     let status = &mut version["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"];
     let kcp = Dialect::Kcp.heartbeat_field();
     let time = status[kcp].take();

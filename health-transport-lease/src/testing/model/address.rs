@@ -14,7 +14,9 @@ use crate::names;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Lease,
+    SubjectAccessReview,
     SyncTarget,
+    TokenReview,
 }
 
 /// An object or, without a name, all of them.
@@ -41,28 +43,42 @@ impl Kind {
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Lease => "Lease",
+            Self::SubjectAccessReview => "SubjectAccessReview",
             Self::SyncTarget => names::KIND,
+            Self::TokenReview => "TokenReview",
         }
     }
 
     pub(super) const fn plural(self) -> &'static str {
         match self {
             Self::Lease => "leases",
+            Self::SubjectAccessReview => "subjectaccessreviews",
             Self::SyncTarget => names::PLURAL,
+            Self::TokenReview => "tokenreviews",
         }
     }
 
     pub(super) const fn group(self) -> &'static str {
         match self {
             Self::Lease => "coordination.k8s.io",
+            Self::SubjectAccessReview => "authorization.k8s.io",
             Self::SyncTarget => names::GROUP,
+            Self::TokenReview => "authentication.k8s.io",
         }
     }
 
     pub(super) const fn version(self) -> &'static str {
         match self {
-            Self::Lease => "v1",
+            Self::Lease | Self::SubjectAccessReview | Self::TokenReview => "v1",
             Self::SyncTarget => names::VERSION,
+        }
+    }
+
+    /// Whether it is a question, of which nothing is kept.
+    pub(super) const fn is_review(self) -> bool {
+        match self {
+            Self::SubjectAccessReview | Self::TokenReview => true,
+            Self::Lease | Self::SyncTarget => false,
         }
     }
 
@@ -101,6 +117,10 @@ impl<'a> Address<'a> {
             ] => (Kind::Lease, namespace, rest),
             [names::GROUP, names::VERSION, names::PLURAL, ref rest @ ..] => {
                 (Kind::SyncTarget, "", rest)
+            }
+            ["authentication.k8s.io", "v1", "tokenreviews"] => (Kind::TokenReview, "", &[][..]),
+            ["authorization.k8s.io", "v1", "subjectaccessreviews"] => {
+                (Kind::SubjectAccessReview, "", &[][..])
             }
             _ => return None,
         };

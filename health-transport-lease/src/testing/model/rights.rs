@@ -24,12 +24,26 @@ pub enum Caller<'a> {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Rights(BTreeMap<String, Vec<Value>>);
 
+/// What somebody wants to do.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Act<'a> {
+    pub(super) verb: &'a str,
+    pub(super) group: &'a str,
+    /// With the subresource, if there is one.
+    pub(super) resource: &'a str,
+    pub(super) name: &'a str,
+}
+
 // === impl Rights ===
 
 impl Rights {
     pub(super) fn allow(&mut self, user: &str, rules: &Value) {
         let known = self.0.entry(user.to_owned()).or_default();
         known.extend(rules.as_array().into_iter().flatten().cloned());
+    }
+
+    pub(super) fn forbid(&mut self, user: &str) {
+        self.0.remove(user);
     }
 
     /// Before anything else is looked at: whether the caller may do that.
@@ -40,22 +54,29 @@ impl Rights {
         address: &Address<'_>,
     ) -> Result<(), RawResponse> {
         let verb = verb(method, address);
+        let resource = resource(address);
+        let act = Act {
+            verb,
+            group: address.kind.group(),
+            resource: &resource,
+            name: address.name,
+        };
         match caller {
             Caller::Admin => Ok(()),
             Caller::Stranger => Err(answer::status(401, "Unauthorized", "Unauthorized", None)),
-            Caller::User(user) if self.may(user, verb, address) => Ok(()),
+            Caller::User(user) if self.may(user, &act) => Ok(()),
             Caller::User(user) => Err(forbidden(user, verb, address)),
         }
     }
 
-    fn may(&self, user: &str, verb: &str, address: &Address<'_>) -> bool {
-        let resource = resource(address);
+    /// Whether the user may do that.
+    pub(super) fn may(&self, user: &str, act: &Act<'_>) -> bool {
         let mut rules = self.0.get(user).into_iter().flatten();
         rules.any(|rule| {
-            lists(&rule["verbs"], verb)
-                && lists(&rule["apiGroups"], address.kind.group())
-                && lists(&rule["resources"], &resource)
-                && (rule["resourceNames"].is_null() || lists(&rule["resourceNames"], address.name))
+            lists(&rule["verbs"], act.verb)
+                && lists(&rule["apiGroups"], act.group)
+                && lists(&rule["resources"], act.resource)
+                && (rule["resourceNames"].is_null() || lists(&rule["resourceNames"], act.name))
         })
     }
 }

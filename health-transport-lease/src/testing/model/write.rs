@@ -101,7 +101,9 @@ impl Model {
         sent: Value,
     ) -> Result<RawResponse, RawResponse> {
         match address.kind {
-            Kind::SyncTarget => Err(answer::not_found(address)),
+            Kind::SubjectAccessReview | Kind::SyncTarget | Kind::TokenReview => {
+                Err(answer::not_found(address))
+            }
             Kind::Lease => {
                 let nothing = json!({ "metadata": { "uid": "" } });
                 answer::check_uid(address, &nothing, &sent)?;
@@ -140,6 +142,7 @@ impl Model {
             (Kind::Lease, _) => lease::decode(&mut object),
             (Kind::SyncTarget, Some(schema)) => schema.decode(&mut object),
             (Kind::SyncTarget, None) => return Err(answer::no_such_page()),
+            (Kind::SubjectAccessReview | Kind::TokenReview, _) => Ok(Vec::new()),
         };
         let unknown = decoded.map_err(|what| answer::undecodable(kind, &what))?;
         if query.strict && !unknown.is_empty() {
@@ -156,6 +159,7 @@ impl Model {
             (Kind::Lease, _) => lease::validate(object),
             (Kind::SyncTarget, Some(schema)) => schema.validate(object),
             (Kind::SyncTarget, None) => return Err(answer::no_such_page()),
+            (Kind::SubjectAccessReview | Kind::TokenReview, _) => Vec::new(),
         };
         if wrong.is_empty() {
             Ok(())
