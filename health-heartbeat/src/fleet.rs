@@ -230,6 +230,22 @@ impl Fleet {
         }
     }
 
+    /// This hub begins to judge now, after another one did: whatever is known of an agent that has
+    /// not left, it has a full allowance from `now`, as after a start.
+    pub fn take_over(&mut self, now: Instant) {
+        let now = self.epoch.moment(now);
+        for agent in self.roll.keys() {
+            let Some(record) = self.roll.get_mut(agent) else {
+                continue;
+            };
+            if record.verdict != FleetVerdict::Left {
+                record.begin(now);
+                self.decide(agent, FleetVerdict::Pending, FleetReason::Expected, now);
+            }
+            self.arm(agent);
+        }
+    }
+
     /// The next thing to tell.
     #[must_use]
     pub fn poll(&mut self) -> Option<FleetOutput> {

@@ -289,6 +289,12 @@ impl Record {
 
     // When something is due.
 
+    /// Nothing that was before counts against it.
+    pub(super) fn begin(&mut self, now: Moment) {
+        self.basis = self.basis.max(now);
+        (self.left_at, self.confirm, self.held) = (None, Confirm::No, false);
+    }
+
     /// No deadline is further away than a full allowance: while the machine slept its monotonic
     /// clock stood still, so what the sleep has in a pause has moved the deadline by itself.
     pub(super) fn paused(&mut self, pause: Duration, now: Moment) {

@@ -85,6 +85,29 @@ fn a_hub_that_hears_nobody_after_its_start_doubts_itself_first() {
     assert_eq!(rig.run_to(180_000), Lost);
 }
 
+#[test]
+fn a_hub_that_takes_over_gives_everybody_a_full_allowance() {
+    let mut rig = Rig::of(2);
+    for agent in 0..2 {
+        rig.lease_of(agent, Change::Renewed, "pod-1_1");
+    }
+    // The second one was silent for long when the standby becomes the leader.
+    for second in [10, 20, 29] {
+        rig.run_to(second * 1000);
+        rig.lease(Change::Renewed, "pod-1_1");
+    }
+    rig.fleet.take_over(rig.now);
+    rig.drain();
+    assert_eq!((rig.verdict(), rig.verdict_of(1)), (Pending, Pending));
+    rig.lease(Change::Renewed, "pod-1_1");
+    rig.run_to(58_999);
+    assert_eq!(rig.verdict_of(1), Pending);
+    rig.fleet
+        .confirmed(rig.agents[1], Confirmation::Silent, rig.now);
+    rig.run_to(59_000);
+    assert_eq!(rig.verdict_of(1), Lost);
+}
+
 /// The node controller: when whole zones fall silent together, the fault is likely its own.
 #[test]
 fn when_half_of_the_fleet_falls_silent_at_once_the_verdicts_wait_for_one_more_timeout() {
