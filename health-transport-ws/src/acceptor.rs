@@ -10,6 +10,7 @@ use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::sync::mpsc;
 use tokio::sync::watch;
+use tokio::task::coop::consume_budget;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
@@ -226,6 +227,9 @@ where
                 Input::Turn(Turn::Sent) | Input::Heard => {}
                 Input::Turn(Turn::Received(message)) => {
                     self.session.handle_frame(link::frame(&message), now());
+                    // One read brings many small frames: a peer that floods us takes turns with
+                    // all others after some of them, not after some reads.
+                    consume_budget().await;
                 }
                 Input::Turn(Turn::Broken(error)) => self.session.handle_broken(error, now()),
                 Input::Timeout => self.timeout(),
