@@ -25,6 +25,7 @@ use crate::SessionLimits;
 use crate::Terms;
 use crate::TunnelEvent;
 use crate::link;
+use crate::link::Counted;
 use crate::link::Link;
 use crate::link::Turn;
 use crate::stamp::Stamp;
@@ -69,7 +70,7 @@ struct Orders {
 }
 
 struct Running<S, F> {
-    link: Link<S>,
+    link: Link<Counted<S>>,
     session: ServerSession,
     stamp: Stamp,
     write: Duration,
@@ -139,7 +140,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> AcceptedTunnel<S> {
     {
         let config = link::config(self.options.message_max);
         let socket =
-            WebSocketStream::from_raw_socket(self.stream, Role::Server, Some(config)).await;
+            WebSocketStream::from_raw_socket(Counted::new(self.stream), Role::Server, Some(config))
+                .await;
         let mut running = Running {
             link: Link::new(socket),
             session: ServerSession::new(self.options.limits, now()),
@@ -202,6 +204,7 @@ where
     {
         let mut decide = Some(decide);
         loop {
+            self.link.slim();
             while let Some(output) = self.session.poll() {
                 match output {
                     ServerOutput::Send(message) => self.urgent.push_back(message),

@@ -9,11 +9,11 @@ use std::time::Instant;
 /// second and more. Who goes beyond this is no busy syncer but a broken one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimit {
-    /// Frames a second. Default: 10,000, twice of what the tunnel is measured with.
+    /// Frames a second. Default: 20,000, four times of what the tunnel is measured with.
     pub frames: u32,
-    /// Bytes of their content a second. Default: 16 MiB, sixteen times of that.
+    /// Bytes of their content a second. Default: 32 MiB, 32 times of that.
     pub bytes: u32,
-    /// So much time's worth may come at once. Default: 2 s.
+    /// So much time's worth may come at once. Default: 3 s.
     pub burst: Duration,
 }
 
@@ -31,9 +31,9 @@ pub(super) struct Meter {
 impl Default for RateLimit {
     fn default() -> Self {
         Self {
-            frames: 10_000,
-            bytes: 16 * 1024 * 1024,
-            burst: Duration::from_secs(2),
+            frames: 20_000,
+            bytes: 32 * 1024 * 1024,
+            burst: Duration::from_secs(3),
         }
     }
 }
