@@ -128,9 +128,6 @@ impl Hub {
         let (server, server_address) = listen("server.bind", config.server.bind).await?;
         let (ops, ops_address) = listen("ops.bind", config.ops.bind).await?;
         let fleet = SharedFleet::new(config.fleet_terms());
-        for id in auth.targets() {
-            fleet.expect(id);
-        }
         let (events, heard) = mpsc::channel(fleet::EVENTS_MAX);
         tokio::spawn(Arc::clone(&fleet).run(heard));
         let (stop, stopped) = watch::channel(false);
@@ -150,6 +147,7 @@ impl Hub {
             exporter,
             process,
         });
+        state.expect_new_targets();
         let door = Door {
             tls,
             router: endpoint::router(Arc::clone(&state)),
@@ -219,6 +217,13 @@ impl Hub {
 impl HubState {
     fn pressure(&self) -> MutexGuard<'_, Pressure> {
         self.pressure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Expects the agents that tokens name, as often as their file changed.
+    fn expect_new_targets(&self) {
+        for id in self.auth.new_targets() {
+            self.fleet.expect(id);
+        }
     }
 
     /// Tells each agent to come back at a time of its own.

@@ -10,6 +10,8 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -30,6 +32,8 @@ use tokens::Tokens;
 #[derive(Debug)]
 pub(super) struct Auth {
     tokens: Option<Arc<Reloaded<Tokens>>>,
+    /// The tokens whose targets were told.
+    told: Mutex<Option<Arc<Tokens>>>,
     reviewer: Option<Reviewer>,
     anonymous: bool,
 }
@@ -125,17 +129,32 @@ impl Auth {
                         or server.tls.clientCaFile";
             return Err(ConfigError::one("auth.tokenReview", what));
         }
+        let in_the_clear = config.server.tls.cert_file.is_empty();
+        if tokens.is_some() && in_the_clear && !config.server.bind.ip().is_loopback() {
+            tracing::warn!(
+                "server has no TLS: bearer tokens travel in the clear, unless something in front \
+                 of it ends TLS; set server.tls.certFile and server.tls.keyFile"
+            );
+        }
         Ok(Self {
             tokens,
+            told: Mutex::default(),
             reviewer,
             anonymous: config.lets_anybody_in(),
         })
     }
 
-    /// The targets that tokens name: they are expected.
-    pub(super) fn targets(&self) -> Vec<AgentId> {
-        let tokens = self.tokens.as_ref().map(|tokens| tokens.last());
-        tokens.map_or_else(Vec::new, |tokens| tokens.targets().cloned().collect())
+    /// The targets that tokens name, as often as the file changed: they are expected.
+    pub(super) fn new_targets(&self) -> Vec<AgentId> {
+        let Some(tokens) = self.tokens.as_ref().map(|tokens| tokens.last()) else {
+            return Vec::new();
+        };
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.as_ref().is_some_and(|told| Arc::ptr_eq(told, &tokens)) {
+            return Vec::new();
+        }
+        *told = Some(Arc::clone(&tokens));
+        tokens.targets().cloned().collect()
     }
 
     /// Whose tunnel this is.

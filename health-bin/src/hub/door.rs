@@ -1,6 +1,5 @@
 //! The door of `server`: TLS, HTTP and the way to a tunnel, within one deadline and few places.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
 use std::net::SocketAddr;
@@ -13,7 +12,11 @@ use std::time::Instant;
 
 use axum::Router;
 use hyper::Request;
+use hyper::Response;
+use hyper::StatusCode;
 use hyper::body::Incoming;
+use hyper::header;
+use hyper::header::HeaderValue;
 use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper::service::service_fn;
@@ -182,13 +185,11 @@ impl Door {
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(Arc::clone(&guest));
             let answer = service.call(request);
-            async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
+            async move { answer.await.map(last_answer) }
         });
         let mut http = http1::Builder::new();
-        // One request, one answer: who asks for a second one takes a new place.
-        http.keep_alive(false)
-            .header_read_timeout(None)
-            .max_buf_size(HEAD_MAX);
+        // The deadline is the door's own, over all of it.
+        http.header_read_timeout(None).max_buf_size(HEAD_MAX);
         let connection = http.serve_connection(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection.with_upgrades());
         tokio::select! {
@@ -292,6 +293,15 @@ impl Places {
             );
         }
     }
+}
+
+/// One request, one answer: who asks for a second one takes a new place.
+fn last_answer<B>(mut answer: Response<B>) -> Response<B> {
+    if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+        let close = HeaderValue::from_static("close");
+        answer.headers_mut().insert(header::CONNECTION, close);
+    }
+    answer
 }
 
 /// Waits until the place is needed for another one; for ever, if it never is.

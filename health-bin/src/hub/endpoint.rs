@@ -59,7 +59,9 @@ async fn tunnel(
         workspace: &upgrade.workspace,
         name: upgrade.sync_target.as_deref(),
     };
-    let id = match state.auth.admit(claim, Instant::now()).await {
+    let admitted = state.auth.admit(claim, Instant::now()).await;
+    state.expect_new_targets();
+    let id = match admitted {
         Ok(id) => id,
         Err(denied) => return refuse(&state, denied),
     };

@@ -21,6 +21,8 @@ use crate::support::eventually;
 use crate::support::get;
 use crate::support::secs;
 
+mod limits;
+
 mod peer;
 
 use peer::Authority;
@@ -158,7 +160,8 @@ async fn wrong_credentials_are_refused(site: &Site) {
         );
     }
     // The handshake must not say otherwise either.
-    let error = Peer::open(site.tunnels, &site.tls, "edge-2", &token(1)).await;
+    let peer = Peer::connect(site.tunnels, &site.tls).await.expect("TLS");
+    let error = peer.open("edge-2", &token(1)).await;
     let error = error.err().expect("it is refused").to_string();
     assert!(error.contains("edge-2"), "{error}");
 }
@@ -324,7 +327,8 @@ limits: {{ connections: 2000, handshakeTimeout: {}s }}
     /// A tunnel of the target with that number.
     async fn open(&self, number: usize) -> Peer {
         let name = format!("edge-{number}");
-        let opened = Peer::open(self.tunnels, &self.tls, &name, &token(number)).await;
+        let peer = Peer::connect(self.tunnels, &self.tls).await.expect("TLS");
+        let opened = peer.open(&name, &token(number)).await;
         opened.unwrap_or_else(|error| panic!("{name}: {error}\n{}", self.hub.log()))
     }
 }

@@ -32,6 +32,7 @@ async fn a_certificate_names_the_target_and_nothing_else_shown_may_name_another(
     let with = with_tokens(FILE, false);
     let without = Auth {
         tokens: None,
+        told: Mutex::default(),
         reviewer: None,
         anonymous: false,
     };
@@ -62,6 +63,7 @@ async fn a_certificate_names_the_target_and_nothing_else_shown_may_name_another(
 async fn anybody_comes_in_only_where_that_is_said_and_never_as_one_who_has_a_token() {
     let anonymous = Auth {
         tokens: None,
+        told: Mutex::default(),
         reviewer: None,
         anonymous: true,
     };
@@ -147,7 +149,8 @@ async fn a_token_file_that_changed_is_read_again() {
     config.auth.token_file = path.to_str().unwrap().to_owned();
     let start = Instant::now();
     let auth = Auth::read(&config, None, start).unwrap();
-    assert_eq!(auth.targets().len(), 2);
+    assert_eq!(auth.new_targets().len(), 2);
+    assert!(auth.new_targets().is_empty(), "nothing is new");
     std::fs::write(&path, "\"-/edge-3\": new\n").unwrap();
     let bearer = SecretString::from("new");
     let claim = Claim {
@@ -158,6 +161,7 @@ async fn a_token_file_that_changed_is_read_again() {
     };
     let later = start + Duration::from_secs(2);
     assert_eq!(auth.admit(claim, later).await, Ok(id("", "edge-3")));
+    assert_eq!(auth.new_targets(), [id("", "edge-3")]);
     std::fs::write(&path, "rubbish").unwrap();
     let later = later + Duration::from_secs(2);
     assert_eq!(auth.admit(claim, later).await, Ok(id("", "edge-3")));
@@ -210,6 +214,7 @@ fn with_tokens(file: &'static str, anonymous: bool) -> Auth {
     let parse = |contents: &[Vec<u8>]| Tokens::parse(&contents[0]);
     Auth {
         tokens: Some(Reloaded::read("tokens", paths, parse, Instant::now()).unwrap()),
+        told: Mutex::default(),
         reviewer: None,
         anonymous,
     }

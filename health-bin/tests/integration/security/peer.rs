@@ -19,12 +19,13 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
 use serde_json::json;
+use tokio::io::AsyncRead;
 use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWrite;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpSocket;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
 /// An authority that a hub and its agents believe.
 pub(super) struct Authority {
@@ -32,12 +33,16 @@ pub(super) struct Authority {
     pub(super) pem: String,
 }
 
-/// A connection over TLS to the hub.
+/// A connection to the hub.
 pub(super) struct Peer {
-    stream: TlsStream<TcpStream>,
+    stream: Box<dyn Stream>,
     /// What came and was not taken yet.
     came: Vec<u8>,
 }
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// What the hub answered to the upgrade.
 #[derive(Debug)]
@@ -99,14 +104,24 @@ impl Authority {
 // === impl Peer ===
 
 impl Peer {
+    /// A connection over TLS.
     pub(super) async fn connect(hub: SocketAddr, tls: &TlsConnector) -> io::Result<Self> {
         let stream = TcpStream::connect(hub).await?;
         stream.set_nodelay(true)?;
         let name = "localhost".try_into().expect("a name");
-        Ok(Self {
-            stream: tls.connect(name, stream).await?,
+        Ok(Self::over(tls.connect(name, stream).await?))
+    }
+
+    /// A connection without TLS.
+    pub(super) async fn connect_plain(hub: SocketAddr) -> io::Result<Self> {
+        Ok(Self::over(TcpStream::connect(hub).await?))
+    }
+
+    fn over(stream: impl Stream + 'static) -> Self {
+        Self {
+            stream: Box::new(stream),
             came: Vec::new(),
-        })
+        }
     }
 
     /// Asks to open a tunnel; what the hub answers.
@@ -134,6 +149,10 @@ impl Peer {
         let mut text = String::from_utf8_lossy(&head).into_owned();
         let status = text.split(' ').nth(1).and_then(|it| it.parse().ok());
         let status = status.ok_or_else(|| io::Error::other("no HTTP"))?;
+        let upgraded = text.to_lowercase().contains("\r\nconnection: upgrade\r\n");
+        if (status == 101) != upgraded {
+            return Err(io::Error::other(text));
+        }
         if status != 101 {
             while self.more().await.is_ok() {}
             text.push_str(&String::from_utf8_lossy(&self.came));
@@ -142,25 +161,19 @@ impl Peer {
     }
 
     /// Opens a tunnel for a target with its token, up to the accepted handshake.
-    pub(super) async fn open(
-        hub: SocketAddr,
-        tls: &TlsConnector,
-        name: &str,
-        token: &str,
-    ) -> io::Result<Self> {
-        let mut peer = Self::connect(hub, tls).await?;
+    pub(super) async fn open(mut self, name: &str, token: &str) -> io::Result<Self> {
         let bearer = format!("Bearer {token}");
-        let answer = peer.upgrade(&[("Authorization", &bearer)]).await?;
+        let answer = self.upgrade(&[("Authorization", &bearer)]).await?;
         if answer.status != 101 {
             return Err(io::Error::other(answer.text));
         }
         let payload =
             json!({"syncTarget": name, "version": "v1alpha1", "capabilities": ["heartbeat"]});
-        peer.send(&json!({"id": "h", "type": "handshake", "payload": payload}).to_string())
+        self.send(&json!({"id": "h", "type": "handshake", "payload": payload}).to_string())
             .await?;
-        let answer = peer.next().await?;
+        let answer = self.next().await?;
         match &answer["error"] {
-            Value::Null => Ok(peer),
+            Value::Null => Ok(self),
             error => Err(io::Error::other(error.to_string())),
         }
     }
