@@ -93,8 +93,11 @@ impl<T: Send + Sync + 'static> Reloaded<T> {
             state.look_at = now + LOOK_EVERY;
         }
         let this = Arc::clone(self);
-        // Whether it panicked makes no difference to whoever asks.
-        let _ = tokio::task::spawn_blocking(move || this.look()).await;
+        let looked = tokio::task::spawn_blocking(move || this.look()).await;
+        if looked.is_err() {
+            tracing::error!("{}: reading the files panicked", self.key);
+            self.lock().looking = false;
+        }
         self.last()
     }
 

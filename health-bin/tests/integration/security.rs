@@ -69,7 +69,7 @@ async fn a_hub_under_attack_refuses_each_within_its_limits_and_keeps_its_agents(
         grown < MEMORY_MAX,
         "{memory} KiB before, {grown} KiB more at the peak"
     );
-    fleet.is_alive(&site).await;
+    fleet.ends_alive(&site).await;
     let log = site.hub.log();
     let lost: Vec<_> = log
         .lines()
@@ -366,7 +366,7 @@ impl Fleet {
     }
 
     /// Each has its first tunnel still, was acknowledged all the time, and beats once more.
-    async fn is_alive(mut self, site: &Site) {
+    async fn ends_alive(mut self, site: &Site) {
         self.counted(site).await;
         self.stop.store(true, Ordering::Relaxed);
         while let Some(ended) = self.agents.join_next().await {

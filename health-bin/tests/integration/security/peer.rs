@@ -172,9 +172,11 @@ impl Peer {
         self.send(&json!({"id": "h", "type": "handshake", "payload": payload}).to_string())
             .await?;
         let answer = self.next().await?;
-        match &answer["error"] {
-            Value::Null => Ok(self),
-            error => Err(io::Error::other(error.to_string())),
+        let error = &answer["error"];
+        if error.is_null() {
+            Ok(self)
+        } else {
+            Err(io::Error::other(error.to_string()))
         }
     }
 
