@@ -23,15 +23,17 @@ fn the_annotated_default_files_name_every_key() {
             keys(value, &format!("{prefix}{key}."), found);
         }
     }
-    let mut files = vec![(
-        serde_json::to_value(AgentConfig::default()).unwrap(),
-        AGENT_DEFAULT,
-    )];
-    #[cfg(feature = "hub")]
-    files.push((
-        serde_json::to_value(HubConfig::default()).unwrap(),
-        HUB_DEFAULT,
-    ));
+    let files = [
+        (
+            serde_json::to_value(AgentConfig::default()).unwrap(),
+            AGENT_DEFAULT,
+        ),
+        #[cfg(feature = "hub")]
+        (
+            serde_json::to_value(HubConfig::default()).unwrap(),
+            HUB_DEFAULT,
+        ),
+    ];
     for (default, file) in files {
         let (mut known, mut shown) = (Vec::new(), Vec::new());
         keys(&default, "", &mut known);

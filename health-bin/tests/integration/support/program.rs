@@ -95,6 +95,7 @@ impl Program {
     }
 
     /// A number that `/proc/PID/status` tells, in its own unit; of memory that is KiB.
+    #[cfg(feature = "hub")]
     pub(crate) fn proc_status(&self, field: &str) -> u64 {
         let status = self.proc("status");
         let text = std::fs::read_to_string(status).expect("the program runs");
@@ -105,11 +106,13 @@ impl Program {
     }
 
     /// How many files the program has open.
+    #[cfg(feature = "hub")]
     pub(crate) fn open_files(&self) -> usize {
         let files = std::fs::read_dir(self.proc("fd"));
         files.expect("the program runs").count()
     }
 
+    #[cfg(feature = "hub")]
     fn proc(&self, name: &str) -> String {
         let pid = self.child.id().expect("the program runs");
         format!("/proc/{pid}/{name}")
