@@ -29,6 +29,8 @@ pub(crate) use agent::RequireConfig;
 pub(crate) use duration::ConfigDuration;
 #[cfg(feature = "hub")]
 pub(crate) use hub::HubConfig;
+#[cfg(feature = "hub")]
+pub(crate) use hub::HubTlsConfig;
 pub(crate) use kinds::Made;
 pub(crate) use load::Environment;
 pub(crate) use load::load;

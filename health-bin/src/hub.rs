@@ -3,8 +3,12 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
+use std::time::Instant;
 
 use anyhow::Context;
 use health_transport_ws::CloseReason;
@@ -17,7 +21,6 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::bearer::BearerToken;
-use crate::config::ConfigError;
 use crate::config::HubConfig;
 use crate::http;
 use crate::process;
@@ -26,7 +29,23 @@ use crate::run::rand_seed;
 use crate::signals::Signals;
 use crate::telemetry::Exporter;
 
+mod files;
+
+mod reload;
+
+mod target;
+
+mod tls;
+
 mod auth;
+
+mod lobby;
+
+mod pressure;
+
+mod door;
+
+mod registry;
 
 mod endpoint;
 
@@ -34,8 +53,13 @@ mod fleet;
 
 mod ops;
 
-use auth::TunnelAuth;
+use auth::Auth;
+use door::Door;
+use files::Places;
 use fleet::SharedFleet;
+use pressure::Pressure;
+use registry::Registry;
+use tls::ServerTls;
 
 /// A running hub.
 #[derive(Debug)]
@@ -52,13 +76,14 @@ pub(crate) struct Hub {
 #[derive(Debug)]
 struct HubState {
     fleet: Arc<SharedFleet>,
-    auth: TunnelAuth,
+    auth: Auth,
     ops_token: BearerToken,
     events: mpsc::Sender<TunnelEvent>,
     connections: AtomicU64,
     /// One place for each tunnel.
     places: Arc<Semaphore>,
-    handshake_timeout: Duration,
+    registry: Arc<Registry>,
+    pressure: Mutex<Pressure>,
     message_bytes: usize,
     seed: u64,
     stop: watch::Receiver<bool>,
@@ -68,9 +93,6 @@ struct HubState {
 
 /// People and monitors need few connections.
 const OPS_CONNECTIONS_MAX: usize = 256;
-
-/// When an agent that is closed because the hub ends may come back.
-const COME_BACK: Duration = Duration::from_secs(1);
 
 /// How long tunnels may take to say goodbye when the hub ends.
 const STOP_MAX: Duration = Duration::from_secs(3);
@@ -98,48 +120,46 @@ impl Hub {
         exporter: Exporter,
         process: watch::Receiver<ProcessSample>,
     ) -> anyhow::Result<Self> {
-        let auth = TunnelAuth::read(&config.auth.token_file)
-            .map_err(|error| ConfigError::caused("auth.tokenFile", error))?;
+        let now = Instant::now();
+        let auth = Auth::read(config, None, now)?;
+        let tls = ServerTls::read(&config.server.tls, now)?;
+        let connections = Places::find(config.limits.connections);
         let ops_token = BearerToken::read("ops.tokenFile", &config.ops.token_file)?;
         let (server, server_address) = listen("server.bind", config.server.bind).await?;
         let (ops, ops_address) = listen("ops.bind", config.ops.bind).await?;
         let fleet = SharedFleet::new(config.fleet_terms());
-        for id in auth.targets() {
-            fleet.expect(id.clone());
-        }
         let (events, heard) = mpsc::channel(fleet::EVENTS_MAX);
         tokio::spawn(Arc::clone(&fleet).run(heard));
         let (stop, stopped) = watch::channel(false);
+        let seed = rand_seed();
         let state = Arc::new(HubState {
             fleet,
             auth,
             ops_token,
             events,
             connections: AtomicU64::new(0),
-            places: Arc::new(Semaphore::new(config.limits.connections)),
-            handshake_timeout: config.limits.handshake_timeout.0,
+            places: Arc::new(Semaphore::new(connections.tunnels)),
+            registry: Arc::default(),
+            pressure: Mutex::new(Pressure::new(seed, now)),
             message_bytes: config.limits.message_bytes,
-            seed: rand_seed(),
+            seed,
             stop: stopped.clone(),
             exporter,
             process,
         });
-        // Beside the tunnels themselves, which are counted apart once they are upgraded.
-        let tunnels = http::Limits {
-            connections: config.limits.connections,
+        state.expect_new_targets();
+        let door = Door {
+            tls,
+            router: endpoint::router(Arc::clone(&state)),
+            handshake: config.limits.handshake_timeout.0,
+            places: connections.half_open,
         };
         let people = http::Limits {
             connections: OPS_CONNECTIONS_MAX,
         };
-        let endpoint = endpoint::router(Arc::clone(&state));
         let answers = ops::router(Arc::clone(&state));
         let servers = [
-            tokio::spawn(http::serve(
-                server,
-                TowerToHyperService::new(endpoint),
-                tunnels,
-                stopped.clone(),
-            )),
+            tokio::spawn(door.serve(server, stopped.clone())),
             tokio::spawn(http::serve(
                 ops,
                 TowerToHyperService::new(answers),
@@ -159,7 +179,7 @@ impl Hub {
             servers,
             server_address,
             ops_address,
-            limit: config.limits.connections,
+            limit: connections.tunnels,
         })
     }
 
@@ -176,6 +196,7 @@ impl Hub {
     /// Ends the hub: agents are told when to come back, each server ends within a bound.
     pub(crate) async fn stop(self) {
         self.stop.send_replace(true);
+        self.state.drain();
         // Every tunnel has a place until its end; with all of them free none is left.
         let all = u32::try_from(self.limit).unwrap_or(u32::MAX);
         let tunnels_end = self.state.places.acquire_many(all);
@@ -188,6 +209,30 @@ impl Hub {
             }
         }
         tracing::info!("the hub has ended");
+    }
+}
+
+// === impl HubState ===
+
+impl HubState {
+    fn pressure(&self) -> MutexGuard<'_, Pressure> {
+        self.pressure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Expects the agents that tokens name, as often as their file changed.
+    fn expect_new_targets(&self) {
+        for id in self.auth.new_targets() {
+            self.fleet.expect(id);
+        }
+    }
+
+    /// Tells each agent to come back at a time of its own.
+    fn drain(&self) {
+        let tunnels = self.registry.handles();
+        let mut pressure = self.pressure();
+        for (tunnel, away) in tunnels.iter().zip(pressure.drain(tunnels.len())) {
+            tunnel.close(closing(), Some(away));
+        }
     }
 }
 

@@ -172,7 +172,7 @@ fn hub_config(
 ) -> anyhow::Result<(HubConfig, Vec<String>)> {
     let (config, warnings): (HubConfig, _) =
         config::load(&read(path)?, environment, "SYNCER_HEALTH_HUB", &[])?;
-    config.validate()?;
+    config.validate(environment.get("KUBECONFIG").map(String::as_str))?;
     Ok((config, warnings))
 }
 

@@ -10,6 +10,7 @@ use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::sync::mpsc;
 use tokio::sync::watch;
+use tokio::task::coop::consume_budget;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
@@ -24,6 +25,7 @@ use crate::SessionLimits;
 use crate::Terms;
 use crate::TunnelEvent;
 use crate::link;
+use crate::link::Counted;
 use crate::link::Link;
 use crate::link::Turn;
 use crate::stamp::Stamp;
@@ -68,7 +70,7 @@ struct Orders {
 }
 
 struct Running<S, F> {
-    link: Link<S>,
+    link: Link<Counted<S>>,
     session: ServerSession,
     stamp: Stamp,
     write: Duration,
@@ -138,7 +140,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> AcceptedTunnel<S> {
     {
         let config = link::config(self.options.message_max);
         let socket =
-            WebSocketStream::from_raw_socket(self.stream, Role::Server, Some(config)).await;
+            WebSocketStream::from_raw_socket(Counted::new(self.stream), Role::Server, Some(config))
+                .await;
         let mut running = Running {
             link: Link::new(socket),
             session: ServerSession::new(self.options.limits, now()),
@@ -201,6 +204,7 @@ where
     {
         let mut decide = Some(decide);
         loop {
+            self.link.slim();
             while let Some(output) = self.session.poll() {
                 match output {
                     ServerOutput::Send(message) => self.urgent.push_back(message),
@@ -226,6 +230,9 @@ where
                 Input::Turn(Turn::Sent) | Input::Heard => {}
                 Input::Turn(Turn::Received(message)) => {
                     self.session.handle_frame(link::frame(&message), now());
+                    // One read brings many small frames: a peer that floods us takes turns with
+                    // all others after some of them, not after some reads.
+                    consume_budget().await;
                 }
                 Input::Turn(Turn::Broken(error)) => self.session.handle_broken(error, now()),
                 Input::Timeout => self.timeout(),

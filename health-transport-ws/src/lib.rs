@@ -94,7 +94,9 @@ pub use event::{ConnectionId, Heard, TunnelEvent};
 pub use frame::Frame;
 pub use reconnect::{Hint, Reconnect};
 pub use report::{REPORT_MAX, cut_report};
-pub use server_session::{Admission, ServerEnd, ServerOutput, ServerSession, SessionLimits, Terms};
+pub use server_session::{
+    Admission, RateLimit, ServerEnd, ServerOutput, ServerSession, SessionLimits, Terms,
+};
 pub use session::{PingId, Pong, Session, SessionEnd, SessionOutput, TooManyPings};
 pub use tls::TlsError;
 pub use token::TokenError;

@@ -1,11 +1,14 @@
 //! A WebSocket whose reading never waits for its writing.
 
+mod counted;
+
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Context;
 use std::task::Poll;
 use std::time::Instant;
 
+use futures_util::FutureExt;
 use futures_util::Sink;
 use futures_util::Stream;
 use tokio::io::AsyncRead;
@@ -15,9 +18,11 @@ use tokio_tungstenite::tungstenite;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
+pub(crate) use self::counted::Counted;
 use crate::Frame;
 
 /// A WebSocket whose reading never waits for its writing: two peers that both have much to say
@@ -27,8 +32,15 @@ use crate::Frame;
 /// waits for one frame of bulk at most.
 #[derive(Debug)]
 pub(crate) struct Link<S> {
-    socket: WebSocketStream<S>,
+    /// Taken out only to be made anew.
+    socket: Option<WebSocketStream<S>>,
     writing: Option<Instant>,
+    /// The bytes of the frames that came, as far as the messages tell.
+    came: u64,
+    /// A frame came that the socket's buffer grew for.
+    grown: bool,
+    /// A ping came, whose answer may not have left.
+    owes_pong: bool,
 }
 
 /// What became of one turn.
@@ -45,10 +57,13 @@ pub(crate) enum Turn {
 /// The largest message, in and out.
 pub(crate) const MESSAGE_MAX: usize = 1024 * 1024;
 
+/// What one read asks for, and an idle connection's buffer.
+const READ_BUFFER: usize = 4 * 1024;
+
 /// Buffers that cost an idle connection little: 6.8 KiB instead of 135.
 pub(crate) fn config(message_max: usize) -> WebSocketConfig {
     WebSocketConfig::default()
-        .read_buffer_size(4 * 1024)
+        .read_buffer_size(READ_BUFFER)
         .write_buffer_size(0)
         .max_message_size(Some(message_max))
         .max_frame_size(Some(message_max))
@@ -59,8 +74,11 @@ pub(crate) fn config(message_max: usize) -> WebSocketConfig {
 impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     pub(crate) const fn new(socket: WebSocketStream<S>) -> Self {
         Self {
-            socket,
+            socket: Some(socket),
             writing: None,
+            came: 0,
+            grown: false,
+            owes_pong: false,
         }
     }
 
@@ -95,13 +113,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             // A control frame carries 125 bytes at most, two of them the code.
             reason: reason[..reason.floor_char_boundary(120)].into(),
         };
-        match self.socket.close(Some(frame)).await {
+        match self.socket().get_mut().close(Some(frame)).await {
             // The peer closed first: reading sends the answer.
             Ok(()) | Err(Error::Protocol(ProtocolError::SendAfterClosing)) => {}
             Err(error) => return finished(&error),
         }
         loop {
-            match poll_fn(|cx| Pin::new(&mut self.socket).poll_next(cx)).await {
+            match poll_fn(|cx| self.socket().poll_next(cx)).await {
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return finished(&error),
                 None => return Ok(()),
@@ -109,9 +127,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         }
     }
 
+    fn note(&mut self, message: &tungstenite::Message) {
+        let len = message.len();
+        self.owes_pong |= message.is_ping();
+        let length = match len {
+            0..=125 => 0,
+            126..=0xFFFF => 2,
+            _ => 8,
+        };
+        let (header, mask) = (2, 4);
+        self.came += (header + length + mask + len) as u64;
+        self.grown |= len > READ_BUFFER;
+    }
+
+    fn socket(&mut self) -> Pin<&mut WebSocketStream<S>> {
+        Pin::new(
+            self.socket
+                .as_mut()
+                .expect("it is taken only by slim(), which puts one back"),
+        )
+    }
+
     fn start(&mut self, message: tungstenite::Message, now: Instant) -> Result<(), String> {
         debug_assert!(self.writing.is_none(), "one frame at a time");
-        Pin::new(&mut self.socket)
+        self.socket()
             .start_send(message)
             .map_err(|error| describe(&error))?;
         self.writing = Some(now);
@@ -121,9 +160,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     fn poll_turn(&mut self, read: bool, cx: &mut Context<'_>) -> Poll<Turn> {
         let mut idle = Poll::Pending;
         if self.writing.is_some() {
-            match Pin::new(&mut self.socket).poll_flush(cx) {
+            match self.socket().poll_flush(cx) {
                 Poll::Ready(Ok(())) => {
                     self.writing = None;
+                    self.owes_pong = false;
                     idle = Poll::Ready(Turn::Sent);
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Turn::Broken(describe(&error))),
@@ -134,12 +174,39 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             return idle;
         }
         // Even when something was sent: who always has more to send must still hear.
-        match Pin::new(&mut self.socket).poll_next(cx) {
-            Poll::Ready(Some(Ok(message))) => Poll::Ready(Turn::Received(message)),
+        match self.socket().poll_next(cx) {
+            Poll::Ready(Some(Ok(message))) => {
+                self.note(&message);
+                Poll::Ready(Turn::Received(message))
+            }
             Poll::Ready(Some(Err(error))) => Poll::Ready(Turn::Broken(describe(&error))),
             Poll::Ready(None) => Poll::Ready(Turn::Broken("the connection was closed".to_owned())),
             Poll::Pending => idle,
         }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Link<Counted<S>> {
+    /// Gives back the memory of a large frame, which the socket's buffer would keep for good: a
+    /// report at the start would cost each agent twice for as long as it lives.
+    ///
+    /// Only where nothing can be lost: nothing is on its way out, and every byte that was read has
+    /// been part of a message. Frames that are masked and written as short as they can be account
+    /// for no more bytes than were read; if they account for all of them, none waits in the buffer.
+    pub(crate) fn slim(&mut self) {
+        let settled = self.grown && self.writing.is_none() && !self.owes_pong;
+        let Some(socket) = self
+            .socket
+            .take_if(|socket| settled && socket.get_ref().read() == self.came)
+        else {
+            return;
+        };
+        let config = *socket.get_config();
+        let stream = Counted::new(socket.into_inner().into_inner());
+        self.socket =
+            WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).now_or_never();
+        self.came = 0;
+        self.grown = false;
     }
 }
 
@@ -181,3 +248,6 @@ fn describe(error: &Error) -> String {
         | Error::HttpFormat(_) => format!("the connection broke: {error}"),
     }
 }
+
+#[cfg(test)]
+mod tests;

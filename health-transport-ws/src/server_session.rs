@@ -2,6 +2,8 @@
 
 mod end;
 
+mod rate;
+
 mod terms;
 
 #[cfg(test)]
@@ -15,6 +17,8 @@ use health_heartbeat::wire::AcknowledgementPayload;
 use health_heartbeat::wire::HeartbeatPayload;
 
 pub use self::end::ServerEnd;
+use self::rate::Meter;
+pub use self::rate::RateLimit;
 pub use self::terms::{Admission, SessionLimits, Terms};
 use crate::CloseReason;
 use crate::Frame;
@@ -27,6 +31,7 @@ use crate::wire::HandshakePayload;
 use crate::wire::Message;
 use crate::wire::MessageType;
 use crate::wire::StatusPayload;
+use crate::wire::is_deeper;
 
 /// One accepted connection of the hub: from the upgrade to the end.
 ///
@@ -46,6 +51,7 @@ pub struct ServerSession {
     timers: TimerTable<3>,
     terms: Terms,
     peer: Peer,
+    meter: Meter,
     /// When the hub was last told of a frame.
     told: Option<Instant>,
     frame: Option<Instant>,
@@ -95,6 +101,10 @@ const FRAME: usize = 2;
 /// one came, so a burst costs it little and no evidence is lost.
 const FRAME_EVERY: Duration = Duration::from_millis(100);
 
+/// How long one that sent too much is told to stay away: an interval by default, so that it is not
+/// Lost for it, and costs the hub a tenth of what it would by coming back at once.
+const FLOOD_AWAY: Duration = Duration::from_secs(10);
+
 /// The longest report that is kept; an agent of ours cuts its own to half of that.
 const STATUS_MAX: usize = 64 * 1024;
 
@@ -115,6 +125,7 @@ impl ServerSession {
             timers,
             terms: Terms::default(),
             peer: Peer::default(),
+            meter: Meter::new(limits.rate, now),
             told: None,
             frame: None,
             outputs: VecDeque::new(),
@@ -129,11 +140,15 @@ impl ServerSession {
             State::Established => self.timers.set(IDLE, now + self.limits.idle),
             State::Awaiting | State::Deciding(_) => {}
         }
+        let bytes = match frame {
+            Frame::Text(text) => text.len(),
+            Frame::Binary | Frame::Control | Frame::Close(_) => 0,
+        };
+        if !self.meter.take(bytes, now) {
+            return self.too_fast(now);
+        }
         match frame {
-            Frame::Text(text) => match Message::parse(text) {
-                Ok(message) => self.handle_message(message, now),
-                Err(error) => self.end(ServerEnd::malformed(&error), now),
-            },
+            Frame::Text(text) => self.handle_text(text, now),
             Frame::Binary => self.end(ServerEnd::Binary, now),
             Frame::Control => self.note_frame(now),
             Frame::Close(_) => self.end(ServerEnd::ClosedByPeer, now),
@@ -224,6 +239,25 @@ impl ServerSession {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.timers.next()
+    }
+
+    fn handle_text(&mut self, text: &str, now: Instant) {
+        if is_deeper(text, self.limits.depth) {
+            return self.end(ServerEnd::TooDeep(self.limits.depth), now);
+        }
+        match Message::parse(text) {
+            Ok(message) => self.handle_message(message, now),
+            Err(error) => self.end(ServerEnd::malformed(&error), now),
+        }
+    }
+
+    /// One that floods the hub is told why it is closed, and to stay away for a while.
+    fn too_fast(&mut self, now: Instant) {
+        let end = ServerEnd::TooFast(self.limits.rate);
+        let message = with_retry_after(Message::new(MessageType::Close), Some(FLOOD_AWAY))
+            .with_error(end.to_string());
+        self.outputs.push_back(ServerOutput::Send(message));
+        self.end(end, now);
     }
 
     fn handle_message(&mut self, message: Message, now: Instant) {

@@ -16,6 +16,9 @@ mod payload;
 
 mod json;
 
+mod depth;
+
+pub(crate) use depth::is_deeper;
 pub use handshake::HandshakePayload;
 pub use json::raw;
 pub use message::{InvalidMessage, Message};

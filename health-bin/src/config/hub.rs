@@ -1,5 +1,6 @@
 //! The hub's configuration.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use health_heartbeat::FleetTerms;
@@ -18,6 +19,7 @@ pub(crate) struct HubConfig {
     pub(crate) server: HubServerConfig,
     pub(crate) ops: OpsConfig,
     pub(crate) auth: AuthConfig,
+    pub(crate) cluster: HubClusterConfig,
     pub(crate) log: LogConfig,
     pub(crate) heartbeat: HubHeartbeatConfig,
     pub(crate) limits: LimitsConfig,
@@ -27,6 +29,15 @@ pub(crate) struct HubConfig {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct HubServerConfig {
     pub(crate) bind: SocketAddr,
+    pub(crate) tls: HubTlsConfig,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct HubTlsConfig {
+    pub(crate) cert_file: String,
+    pub(crate) key_file: String,
+    pub(crate) client_ca_file: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -41,7 +52,28 @@ pub(crate) struct OpsConfig {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct AuthConfig {
     pub(crate) token_file: String,
+    pub(crate) token_review: bool,
     pub(crate) anonymous: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct HubClusterConfig {
+    pub(crate) enabled: bool,
+    pub(crate) kubeconfig: String,
+    pub(crate) context: String,
+    pub(crate) in_cluster: bool,
+    pub(crate) namespace: String,
+    pub(crate) workspaces: Vec<String>,
+    pub(crate) write_conditions: bool,
+    pub(crate) leader_lease: LeaderLeaseConfig,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct LeaderLeaseConfig {
+    pub(crate) enabled: bool,
+    pub(crate) name: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -63,27 +95,64 @@ pub(crate) struct LimitsConfig {
 
 impl HubConfig {
     /// Finds everything that is wrong, and opens every file that is named.
-    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+    ///
+    /// `kubeconfig_variable` is the value of the environment's `KUBECONFIG`.
+    pub(crate) fn validate(&self, kubeconfig_variable: Option<&str>) -> Result<(), ConfigError> {
         let mut problems = Problems::default();
-        let files = [
-            ("auth", &self.auth.token_file),
-            ("ops", &self.ops.token_file),
-        ];
-        for (section, path) in files.into_iter().filter(|(_, path)| !path.is_empty()) {
-            problems.check_file(&format!("{section}.tokenFile"), path);
+        self.validate_files(&mut problems);
+        self.validate_auth(&mut problems);
+        self.validate_cluster(kubeconfig_variable, &mut problems);
+        self.validate_limits(&mut problems);
+        problems.finish()
+    }
+
+    /// Whether somebody who shows no credentials may come in, as whom he says he is.
+    pub(crate) fn lets_anybody_in(&self) -> bool {
+        self.auth.anonymous || (self.server.bind.ip().is_loopback() && !self.asks_who_they_are())
+    }
+
+    fn asks_who_they_are(&self) -> bool {
+        !self.auth.token_file.is_empty()
+            || !self.server.tls.client_ca_file.is_empty()
+            || self.auth.token_review
+    }
+
+    fn validate_files(&self, problems: &mut Problems) {
+        let tls = &self.server.tls;
+        for (key, path) in [
+            ("server.tls.certFile", &tls.cert_file),
+            ("server.tls.keyFile", &tls.key_file),
+            ("server.tls.clientCaFile", &tls.client_ca_file),
+            ("ops.tokenFile", &self.ops.token_file),
+            ("auth.tokenFile", &self.auth.token_file),
+        ] {
+            if !path.is_empty() {
+                problems.check_file(key, path);
+            }
         }
-        if !self.server.bind.ip().is_loopback()
-            && self.auth.token_file.is_empty()
-            && !self.auth.anonymous
-        {
+        let cert = !tls.cert_file.is_empty();
+        if cert == tls.key_file.is_empty() {
+            let what = "certFile and keyFile belong together; set both, or none for plain HTTP";
+            problems.add("server.tls", what);
+        } else if !cert && !tls.client_ca_file.is_empty() {
+            let what = "needs certFile and keyFile: client certificates are shown over TLS only";
+            problems.add("server.tls.clientCaFile", what);
+        }
+    }
+
+    fn validate_auth(&self, problems: &mut Problems) {
+        if !self.asks_who_they_are() && !self.lets_anybody_in() {
             problems.add(
                 "auth",
                 format!(
-                    "nobody is asked who they are, and server.bind is {}; set auth.tokenFile, \
-                     bind to loopback, or set auth.anonymous: true",
+                    "nobody is asked who they are, and server.bind is {}; set auth.tokenFile or \
+                     server.tls.clientCaFile, bind to loopback, or set auth.anonymous: true",
                     self.server.bind
                 ),
             );
+        }
+        if self.auth.token_review && !self.cluster.enabled {
+            problems.add("auth.tokenReview", "needs cluster.enabled");
         }
         if !self.ops.bind.ip().is_loopback() && self.ops.token_file.is_empty() && !self.ops.insecure
         {
@@ -96,6 +165,64 @@ impl HubConfig {
                 ),
             );
         }
+    }
+
+    fn validate_cluster(&self, kubeconfig_variable: Option<&str>, problems: &mut Problems) {
+        let cluster = &self.cluster;
+        if !cluster.enabled {
+            if cluster.leader_lease.enabled {
+                problems.add("cluster.leaderLease.enabled", "needs cluster.enabled");
+            }
+            return;
+        }
+        if cfg!(not(feature = "transport-lease")) {
+            problems.add("cluster", "this build has no transport-lease");
+            return;
+        }
+        let variable = kubeconfig_variable.filter(|paths| !paths.is_empty());
+        if cluster.in_cluster {
+            if !cluster.kubeconfig.is_empty() || !cluster.context.is_empty() {
+                let what = "cannot be used with cluster.kubeconfig and cluster.context";
+                problems.add("cluster.inCluster", what);
+            }
+            if !cluster.workspaces.is_empty() {
+                let what = "cannot be used with cluster.workspaces: the cluster that this pod runs \
+                            in is no kcp; give a kubeconfig of kcp";
+                problems.add("cluster.inCluster", what);
+            }
+        } else if !cluster.kubeconfig.is_empty() {
+            problems.check_file("cluster.kubeconfig", &cluster.kubeconfig);
+        } else if let Some(paths) = variable {
+            for path in paths.split(':').filter(|path| !path.is_empty()) {
+                problems.check_file("environment variable KUBECONFIG", path);
+            }
+        } else {
+            let what = "is true, but no cluster is given; set cluster.kubeconfig, KUBECONFIG, or \
+                        cluster.inCluster";
+            problems.add("cluster.enabled", what);
+        }
+        if cluster.namespace.is_empty() {
+            problems.add(
+                "cluster.namespace",
+                "is empty, the Leases must be somewhere",
+            );
+        }
+        if cluster.leader_lease.enabled && cluster.leader_lease.name.is_empty() {
+            problems.add("cluster.leaderLease.name", "is empty, the Lease needs one");
+        }
+        let mut known = BTreeSet::new();
+        for (number, workspace) in cluster.workspaces.iter().enumerate() {
+            let key = format!("cluster.workspaces[{number}]");
+            if workspace.is_empty() || workspace.contains(['/', ' ']) {
+                let what = format!("{workspace:?} is no workspace; write it as root:org:edge");
+                problems.add(key, what);
+            } else if !known.insert(workspace) {
+                problems.add(key, format!("{workspace:?} is there twice"));
+            }
+        }
+    }
+
+    fn validate_limits(&self, problems: &mut Problems) {
         let heartbeat = &self.heartbeat;
         if heartbeat.timeout_min.0.is_zero() || heartbeat.timeout_min.0 > heartbeat.timeout_max.0 {
             problems.add(
@@ -117,7 +244,6 @@ impl HubConfig {
         if limits.handshake_timeout.0.is_zero() {
             problems.add("limits.handshakeTimeout", "is 0, it must be longer");
         }
-        problems.finish()
     }
 
     /// What the fleet allows.
@@ -139,6 +265,31 @@ impl Default for HubServerConfig {
     fn default() -> Self {
         Self {
             bind: ([0, 0, 0, 0], 8082).into(),
+            tls: HubTlsConfig::default(),
+        }
+    }
+}
+
+impl Default for HubClusterConfig {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            kubeconfig: String::new(),
+            context: String::new(),
+            in_cluster: false,
+            namespace: "default".to_owned(),
+            workspaces: Vec::new(),
+            write_conditions: true,
+            leader_lease: LeaderLeaseConfig::default(),
+        }
+    }
+}
+
+impl Default for LeaderLeaseConfig {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            name: "syncer-health-hub".to_owned(),
         }
     }
 }

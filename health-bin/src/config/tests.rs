@@ -23,20 +23,25 @@ fn the_annotated_default_files_name_every_key() {
             keys(value, &format!("{prefix}{key}."), found);
         }
     }
-    let (mut known, mut shown) = (Vec::new(), Vec::new());
-    keys(
-        &serde_json::to_value(AgentConfig::default()).unwrap(),
-        "",
-        &mut known,
-    );
-    keys(
-        &serde_saphyr::from_str(AGENT_DEFAULT).unwrap(),
-        "",
-        &mut shown,
-    );
-    known.sort();
-    shown.sort();
-    assert_eq!(known, shown);
+    let files = [
+        (
+            serde_json::to_value(AgentConfig::default()).unwrap(),
+            AGENT_DEFAULT,
+        ),
+        #[cfg(feature = "hub")]
+        (
+            serde_json::to_value(HubConfig::default()).unwrap(),
+            HUB_DEFAULT,
+        ),
+    ];
+    for (default, file) in files {
+        let (mut known, mut shown) = (Vec::new(), Vec::new());
+        keys(&default, "", &mut known);
+        keys(&serde_saphyr::from_str(file).unwrap(), "", &mut shown);
+        known.sort();
+        shown.sort();
+        assert_eq!(known, shown);
+    }
 }
 
 #[test]
@@ -250,7 +255,7 @@ fn pitfall_13_durations_of_a_hub_that_cannot_work_are_told_with_their_key() {
         let loaded = load::<HubConfig>(&text, &Environment::new(), "SYNCER_HEALTH_HUB", &[]);
         let problems = match loaded {
             Err(error) => error,
-            Ok((config, _)) => config.validate().unwrap_err(),
+            Ok((config, _)) => config.validate(None).unwrap_err(),
         };
         assert_eq!(problems.0[0].key, key, "{text}: {problems}");
     }
@@ -288,12 +293,117 @@ cluster: { inCluster: true }
 #[test]
 fn a_hub_that_everybody_may_reach_asks_who_they_are() {
     let open = HubConfig::default();
-    assert_eq!(open.validate().unwrap_err().0[0].key, "auth");
+    assert_eq!(open.validate(None).unwrap_err().0[0].key, "auth");
     let mut local = HubConfig::default();
     local.server.bind = ([127, 0, 0, 1], 0).into();
-    assert_eq!(local.validate(), Ok(()));
+    assert_eq!(local.validate(None), Ok(()));
+    assert!(local.lets_anybody_in());
     local.ops.bind = ([0, 0, 0, 0], 8083).into();
-    assert_eq!(local.validate().unwrap_err().0[0].key, "ops.bind");
+    assert_eq!(local.validate(None).unwrap_err().0[0].key, "ops.bind");
+}
+
+#[cfg(feature = "hub")]
+#[test]
+fn a_hub_s_sections_must_fit_together() {
+    for (text, key, says) in [
+        (
+            "server: { tls: { certFile: /dev/null } }",
+            "server.tls",
+            "belong together",
+        ),
+        (
+            "server: { tls: { clientCaFile: /dev/null } }",
+            "server.tls.clientCaFile",
+            "needs certFile",
+        ),
+        (
+            "server: { tls: { certFile: /nowhere, keyFile: /dev/null } }",
+            "server.tls.certFile",
+            "cannot read",
+        ),
+        (
+            "auth: { tokenReview: true }",
+            "auth.tokenReview",
+            "needs cluster.enabled",
+        ),
+        (
+            "cluster: { leaderLease: { enabled: true } }",
+            "cluster.leaderLease.enabled",
+            "needs cluster.enabled",
+        ),
+    ] {
+        hub_problem(text, key, says);
+    }
+    #[cfg(feature = "transport-lease")]
+    for (text, key, says) in [
+        ("", "cluster.enabled", "no cluster is given"),
+        ("kubeconfig: /nowhere", "cluster.kubeconfig", "cannot read"),
+        (
+            "inCluster: true, context: a",
+            "cluster.inCluster",
+            "cluster.context",
+        ),
+        (
+            "inCluster: true, workspaces: [root]",
+            "cluster.inCluster",
+            "is no kcp",
+        ),
+        (
+            "inCluster: true, namespace: ''",
+            "cluster.namespace",
+            "is empty",
+        ),
+        (
+            "kubeconfig: /dev/null, workspaces: [root, root]",
+            "cluster.workspaces[1]",
+            "twice",
+        ),
+        (
+            "kubeconfig: /dev/null, workspaces: [/clusters/root]",
+            "cluster.workspaces[0]",
+            "root:org:edge",
+        ),
+        (
+            "inCluster: true, leaderLease: { enabled: true, name: '' }",
+            "cluster.leaderLease.name",
+            "is empty",
+        ),
+    ] {
+        hub_problem(&format!("cluster: {{ enabled: true, {text} }}"), key, says);
+    }
+}
+
+#[cfg(feature = "hub")]
+#[track_caller]
+fn hub_problem(text: &str, key: &str, says: &str) {
+    let (mut config, _) =
+        load::<HubConfig>(text, &Environment::new(), "SYNCER_HEALTH_HUB", &[]).unwrap();
+    config.server.bind = ([127, 0, 0, 1], 0).into();
+    let error = config.validate(None).unwrap_err();
+    let told = error
+        .0
+        .iter()
+        .any(|problem| problem.key == key && problem.what.contains(says));
+    assert!(told, "{text}: {error}");
+}
+
+#[cfg(feature = "hub")]
+#[test]
+fn anybody_comes_in_only_where_nobody_is_asked_on_loopback_or_where_that_is_said() {
+    for (bind, tokens, anonymous, anybody) in [
+        ([127, 0, 0, 1], "", false, true),
+        ([127, 0, 0, 1], "/dev/null", false, false),
+        ([127, 0, 0, 1], "/dev/null", true, true),
+        ([0, 0, 0, 0], "/dev/null", false, false),
+        ([0, 0, 0, 0], "", true, true),
+    ] {
+        let mut config = HubConfig::default();
+        config.server.bind = (bind, 0).into();
+        config.auth.token_file = tokens.to_owned();
+        config.auth.anonymous = anonymous;
+        assert_eq!(config.lets_anybody_in(), anybody, "{config:?}");
+        assert_eq!(config.validate(None), Ok(()));
+    }
 }
 
 fn agent(

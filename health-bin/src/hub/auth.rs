@@ -1,180 +1,308 @@
 //! Who may dial in, and for which target.
+//!
+//! Every credential that is shown and that this hub knows how to check must hold, and all of them
+//! must name the same target: a client certificate and a static token do so by themselves, a token
+//! that the API server reviews is asked about together with the target that the request names.
+//! Nobody's word is taken where a credential says otherwise.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::fmt;
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+use std::time::Instant;
 
-use anyhow::Context;
 use health_heartbeat::AgentId;
-use secrecy::ExposeSecret;
 use secrecy::SecretString;
+use tokio::sync::Semaphore;
 
-use crate::bearer::same;
+use super::reload::Reloaded;
+use super::tls::Certified;
+use crate::config::ConfigError;
+use crate::config::HubConfig;
 
-/// The tokens of the targets.
+mod tokens;
+
+use tokens::Tokens;
+
+/// What is asked of those who dial in.
 #[derive(Debug)]
-pub(super) enum TunnelAuth {
-    /// Nobody is asked; the headers are believed.
-    Anonymous,
-    /// A token belongs to one target.
-    Tokens(Vec<(AgentId, SecretString)>),
+pub(super) struct Auth {
+    tokens: Option<Arc<Reloaded<Tokens>>>,
+    /// The tokens whose targets were told.
+    told: Mutex<Option<Arc<Tokens>>>,
+    reviewer: Option<Reviewer>,
+    anonymous: bool,
 }
 
-/// Indicates a request whose credentials do not let it in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Denied {
-    /// No token, or one that belongs to nobody.
-    Unauthorized,
-    /// A token that belongs to another target.
-    Forbidden,
+/// Asks an API server about tokens: whose they are, and whether that user may report for a target.
+pub(super) struct Reviewer {
+    review: Box<Ask>,
+    places: Semaphore,
 }
 
-/// What the request says of its target.
+/// Asks about one token and one target. It remembers by itself what it was told.
+pub(super) type Ask = dyn Fn(SecretString, AgentId) -> Reviewing + Send + Sync;
+
+/// A review under way; it may be dropped at any time.
+pub(super) type Reviewing = Pin<Box<dyn Future<Output = Review> + Send>>;
+
+/// What a reviewer says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the API server is not asked yet")
+)]
+pub(super) enum Review {
+    /// The token is this user's, who may report for the target.
+    Allowed {
+        /// For the log.
+        user: String,
+    },
+    /// The token is nobody's.
+    Unauthenticated,
+    /// The token's user may not report for this target.
+    Forbidden {
+        /// For whoever dials in.
+        why: String,
+    },
+    /// Nobody could find out.
+    Unavailable {
+        /// For the log.
+        why: String,
+    },
+}
+
+/// What a request says of its target, and shows for it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Claim<'a> {
+    pub(super) certified: Option<&'a Certified>,
     pub(super) bearer: Option<&'a SecretString>,
     pub(super) workspace: &'a str,
     pub(super) name: Option<&'a str>,
 }
 
-// === impl TunnelAuth ===
+/// Indicates a request whose credentials do not let it in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Denied {
+    /// It shows nothing, or what belongs to nobody.
+    Unauthorized(&'static str),
+    /// What it shows belongs to another target.
+    Forbidden(String),
+    /// Nobody could find out.
+    Unavailable,
+}
 
-impl TunnelAuth {
-    pub(super) fn read(path: &str) -> anyhow::Result<Self> {
-        if path.is_empty() {
-            return Ok(Self::Anonymous);
-        }
-        let text = std::fs::read_to_string(Path::new(path))
-            .with_context(|| format!("cannot read {path:?}"))?;
-        Self::parse(&text).with_context(|| format!("{path:?}"))
-    }
+/// Reviews under way at once: an API server that hangs must not hold as many requests as there are
+/// agents. More are told to come back.
+const REVIEWS_MAX: usize = 64;
 
-    /// The file's errors never show a token.
-    fn parse(text: &str) -> anyhow::Result<Self> {
-        let tokens: BTreeMap<String, SecretString> = serde_saphyr::from_str(text)
-            .map_err(|_| anyhow::anyhow!("each line must read \"WORKSPACE/NAME\": token"))?;
-        let mut parsed = Vec::with_capacity(tokens.len());
-        for (target, token) in tokens {
-            let (workspace, name) = target
-                .split_once('/')
-                .with_context(|| format!("{target:?} must read WORKSPACE/NAME"))?;
-            anyhow::ensure!(
-                !token.expose_secret().is_empty(),
-                "the token of {target:?} is empty"
-            );
-            let workspace = if workspace == "-" { "" } else { workspace };
-            parsed.push((
-                AgentId {
-                    workspace: workspace.to_owned(),
-                    name: name.to_owned(),
-                },
-                token,
-            ));
-        }
-        Ok(Self::Tokens(parsed))
-    }
+/// A review that takes longer is unavailable; whoever dials in waits for less than twice of it.
+const REVIEW_TIMEOUT: Duration = Duration::from_secs(5);
 
-    /// The targets that tokens name: they are expected.
-    pub(super) fn targets(&self) -> impl Iterator<Item = &AgentId> {
-        let tokens = match self {
-            Self::Anonymous => &[][..],
-            Self::Tokens(tokens) => tokens,
-        };
-        tokens.iter().map(|(id, _)| id)
-    }
+const NOTHING_SHOWN: &str = "a bearer token or a client certificate is needed";
+const UNKNOWN_TOKEN: &str = "the bearer token belongs to no target";
 
-    /// Whose tunnel this is. Every token is compared, so that time tells nothing.
-    ///
-    /// What the headers leave out comes from the token; where nobody is asked and no name is sent,
-    /// it comes from the handshake and is empty here.
-    pub(super) fn admit(&self, claim: Claim<'_>) -> Result<AgentId, Denied> {
-        let name = claim.name.unwrap_or_default();
-        let tokens = match self {
-            Self::Anonymous => {
-                let workspace = claim.workspace.to_owned();
-                return Ok(AgentId {
-                    workspace,
-                    name: name.to_owned(),
-                });
-            }
-            Self::Tokens(tokens) => tokens,
-        };
-        let bearer = claim.bearer.ok_or(Denied::Unauthorized)?;
-        let mut owner = None;
-        for (id, token) in tokens {
-            if same(bearer.expose_secret(), token) {
-                owner = Some(id);
-            }
-        }
-        let id = owner.ok_or(Denied::Unauthorized)?;
-        let agrees = |said: &str, true_one: &str| said.is_empty() || said == true_one;
-        if agrees(name, &id.name) && agrees(claim.workspace, &id.workspace) {
-            Ok(id.clone())
+// === impl Auth ===
+
+impl Auth {
+    /// Reads what the configuration names.
+    pub(super) fn read(
+        config: &HubConfig,
+        reviewer: Option<Reviewer>,
+        now: Instant,
+    ) -> Result<Self, ConfigError> {
+        let path = &config.auth.token_file;
+        let tokens = if path.is_empty() {
+            None
         } else {
-            Err(Denied::Forbidden)
+            let paths = vec![PathBuf::from(path)];
+            let parse = |contents: &[Vec<u8>]| Tokens::parse(&contents.concat());
+            let read = Reloaded::read("auth.tokenFile", paths, parse, now);
+            Some(read.map_err(|error| ConfigError::caused("auth.tokenFile", error))?)
+        };
+        if config.auth.token_review && reviewer.is_none() {
+            let what = "is true, but this hub does not ask an API server yet; use auth.tokenFile \
+                        or server.tls.clientCaFile";
+            return Err(ConfigError::one("auth.tokenReview", what));
+        }
+        let in_the_clear = config.server.tls.cert_file.is_empty();
+        if tokens.is_some() && in_the_clear && !config.server.bind.ip().is_loopback() {
+            tracing::warn!(
+                "server has no TLS: bearer tokens travel in the clear, unless something in front \
+                 of it ends TLS; set server.tls.certFile and server.tls.keyFile"
+            );
+        }
+        Ok(Self {
+            tokens,
+            told: Mutex::default(),
+            reviewer,
+            anonymous: config.lets_anybody_in(),
+        })
+    }
+
+    /// The targets that tokens name, as often as the file changed: they are expected.
+    pub(super) fn new_targets(&self) -> Vec<AgentId> {
+        let Some(tokens) = self.tokens.as_ref().map(|tokens| tokens.last()) else {
+            return Vec::new();
+        };
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.as_ref().is_some_and(|told| Arc::ptr_eq(told, &tokens)) {
+            return Vec::new();
+        }
+        *told = Some(Arc::clone(&tokens));
+        tokens.targets().cloned().collect()
+    }
+
+    /// Whose tunnel this is.
+    ///
+    /// What the headers leave out comes from the credential; where there is none and no name is
+    /// sent, the name comes from the handshake and is empty here.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is left behind; a review takes 5 s at most.
+    pub(super) async fn admit(&self, claim: Claim<'_>, now: Instant) -> Result<AgentId, Denied> {
+        let certified = match claim.certified {
+            None => None,
+            Some(Certified::Target(id)) => Some(agree(claim, id, "client certificate")?),
+            Some(Certified::Other(subject)) => {
+                let why = format!(
+                    "the client certificate's common name is {subject:?}, expected {}",
+                    super::target::EXPECTED
+                );
+                return Err(Denied::Forbidden(why));
+            }
+        };
+        let tokens = match &self.tokens {
+            Some(tokens) => Some(tokens.current(now).await),
+            None => None,
+        };
+        let owner = match (&tokens, claim.bearer) {
+            (Some(tokens), Some(bearer)) => tokens.owner(bearer),
+            (Some(_) | None, Some(_) | None) => None,
+        };
+        if let Some(owner) = owner {
+            let id = agree(claim, owner, "bearer token")?;
+            return match certified {
+                Some(other) if other != id => Err(Denied::Forbidden(format!(
+                    "the bearer token belongs to {id}, the client certificate to {other}"
+                ))),
+                Some(_) | None => Ok(id),
+            };
+        }
+        let said = || certified.clone().unwrap_or_else(|| claim.said());
+        match (claim.bearer, &self.reviewer) {
+            (Some(bearer), Some(reviewer)) => reviewer.review(bearer, said()).await,
+            (Some(_), None) if tokens.is_some() => Err(Denied::Unauthorized(UNKNOWN_TOKEN)),
+            (Some(_) | None, Some(_) | None) => match certified {
+                Some(id) => Ok(id),
+                None => self.anybody(claim, tokens.as_deref()),
+            },
         }
     }
+
+    /// Where anybody may come in, nobody may come in as one who has a token.
+    fn anybody(&self, claim: Claim<'_>, tokens: Option<&Tokens>) -> Result<AgentId, Denied> {
+        let id = claim.said();
+        let taken = tokens.is_some_and(|tokens| tokens.has(&id));
+        if self.anonymous && !taken {
+            Ok(id)
+        } else {
+            Err(Denied::Unauthorized(NOTHING_SHOWN))
+        }
+    }
+
+    /// Whether a handshake that names what the request left out may go on: a target that has a token
+    /// is not taken by one that showed none.
+    pub(super) fn may_be_named(&self, id: &AgentId) -> bool {
+        let tokens = self.tokens.as_ref().map(|tokens| tokens.last());
+        !tokens.is_some_and(|tokens| tokens.has(id))
+    }
+}
+
+// === impl Reviewer ===
+
+impl Reviewer {
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the API server is not asked yet")
+    )]
+    pub(super) fn new<F>(review: F) -> Self
+    where
+        F: Fn(SecretString, AgentId) -> Reviewing + Send + Sync + 'static,
+    {
+        Self {
+            review: Box::new(review),
+            places: Semaphore::new(REVIEWS_MAX),
+        }
+    }
+
+    async fn review(&self, bearer: &SecretString, id: AgentId) -> Result<AgentId, Denied> {
+        if id.name.is_empty() {
+            let why = "the request names no sync target, which a reviewed token needs";
+            return Err(Denied::Forbidden(why.to_owned()));
+        }
+        let Ok(_place) = self.places.try_acquire() else {
+            return Err(Denied::Unavailable);
+        };
+        let asked = (self.review)(bearer.clone(), id.clone());
+        let review = tokio::time::timeout(REVIEW_TIMEOUT, asked).await;
+        match review.unwrap_or_else(|_| late()) {
+            Review::Allowed { user } => {
+                tracing::debug!(agent = %id, user, "the API server lets it in");
+                Ok(id)
+            }
+            Review::Unauthenticated => Err(Denied::Unauthorized(UNKNOWN_TOKEN)),
+            Review::Forbidden { why } => Err(Denied::Forbidden(why)),
+            Review::Unavailable { why } => {
+                tracing::debug!(agent = %id, why, "nobody could say whether it may come in");
+                Err(Denied::Unavailable)
+            }
+        }
+    }
+}
+
+fn late() -> Review {
+    Review::Unavailable {
+        why: format!("no answer within {REVIEW_TIMEOUT:?}"),
+    }
+}
+
+impl fmt::Debug for Reviewer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reviewer").finish_non_exhaustive()
+    }
+}
+
+// === impl Claim ===
+
+impl Claim<'_> {
+    fn said(&self) -> AgentId {
+        AgentId {
+            workspace: self.workspace.to_owned(),
+            name: self.name.unwrap_or_default().to_owned(),
+        }
+    }
+}
+
+/// What the request says must be what its credential says, or nothing.
+fn agree(claim: Claim<'_>, id: &AgentId, credential: &str) -> Result<AgentId, Denied> {
+    for (what, said, held) in [
+        ("workspace", claim.workspace, &id.workspace),
+        ("sync target", claim.name.unwrap_or_default(), &id.name),
+    ] {
+        if !said.is_empty() && said != held {
+            return Err(Denied::Forbidden(format!(
+                "the {credential} belongs to {id}, the request names the {what} {said:?}"
+            )));
+        }
+    }
+    Ok(id.clone())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FILE: &str = "\"root:org:edge/edge-1\": s3cr3t\n\"-/edge-2\": other\n";
-
-    #[test]
-    fn a_token_belongs_to_one_target() {
-        let auth = TunnelAuth::parse(FILE).unwrap();
-        for (bearer, workspace, name, admitted) in [
-            (
-                Some("s3cr3t"),
-                "root:org:edge",
-                Some("edge-1"),
-                Ok("root:org:edge/edge-1"),
-            ),
-            (
-                Some("s3cr3t"),
-                "",
-                Some("edge-1"),
-                Ok("root:org:edge/edge-1"),
-            ),
-            (Some("s3cr3t"), "", None, Ok("root:org:edge/edge-1")),
-            (
-                Some("s3cr3t"),
-                "root:org:edge",
-                Some("edge-2"),
-                Err(Denied::Forbidden),
-            ),
-            (
-                Some("s3cr3t"),
-                "root:other",
-                Some("edge-1"),
-                Err(Denied::Forbidden),
-            ),
-            (Some("other"), "", Some("edge-2"), Ok("-/edge-2")),
-            (Some("wrong"), "", Some("edge-1"), Err(Denied::Unauthorized)),
-            (None, "", Some("edge-1"), Err(Denied::Unauthorized)),
-        ] {
-            let bearer = bearer.map(SecretString::from);
-            let claim = Claim {
-                bearer: bearer.as_ref(),
-                workspace,
-                name,
-            };
-            let found = auth.admit(claim).map(|id| id.to_string());
-            assert_eq!(found, admitted.map(str::to_owned), "{claim:?}");
-        }
-    }
-
-    #[test]
-    fn a_bad_file_is_told_without_its_secrets() {
-        for text in [
-            "s3cr3t",
-            "edge-1: s3cr3t",
-            "\"a/b\": \"\"",
-            "\"a/b\": [s3cr3t]",
-        ] {
-            let error = format!("{:#}", TunnelAuth::parse(text).unwrap_err());
-            assert!(!error.contains("s3cr3t"), "{error}");
-        }
-    }
-}
+mod tests;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use std::time::Instant;
 
+use axum::Extension;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -27,10 +29,9 @@ use hyper_util::rt::TokioIo;
 use super::HubState;
 use super::auth::Claim;
 use super::auth::Denied;
+use super::door::Guest;
 use super::ops;
-
-/// When to ask again a hub that is full, in seconds.
-const BUSY_SECONDS: &str = "10";
+use super::pressure::Pace;
 
 /// When to come back to a hub that has no room for another agent.
 const FULL: Duration = Duration::from_secs(60);
@@ -43,42 +44,51 @@ pub(super) fn router(state: Arc<HubState>) -> Router {
         .with_state(state)
 }
 
-async fn tunnel(State(state): State<Arc<HubState>>, mut request: Request) -> Response {
+async fn tunnel(
+    State(state): State<Arc<HubState>>,
+    Extension(guest): Extension<Arc<Guest>>,
+    mut request: Request,
+) -> Response {
     let upgrade = match UpgradeRequest::from_headers(request.headers()) {
         Ok(upgrade) => upgrade,
         Err(error) => return (error.status(), format!("{error}\n")).into_response(),
     };
     let claim = Claim {
+        certified: guest.certified(),
         bearer: upgrade.bearer.as_ref(),
         workspace: &upgrade.workspace,
         name: upgrade.sync_target.as_deref(),
     };
-    let id = match state.auth.admit(claim) {
+    let admitted = state.auth.admit(claim, Instant::now()).await;
+    state.expect_new_targets();
+    let id = match admitted {
         Ok(id) => id,
-        Err(Denied::Unauthorized) => {
-            let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
-            let text = "the bearer token is missing or belongs to no target\n";
-            return (StatusCode::UNAUTHORIZED, challenge, text).into_response();
-        }
-        Err(Denied::Forbidden) => {
-            let text = "the bearer token belongs to another target\n";
-            return (StatusCode::FORBIDDEN, text).into_response();
-        }
+        Err(denied) => return refuse(&state, denied),
     };
     if *state.stop.borrow() {
-        let retry = [(header::RETRY_AFTER, "1")];
-        return (StatusCode::SERVICE_UNAVAILABLE, retry, "the hub ends\n").into_response();
+        return later(StatusCode::SERVICE_UNAVAILABLE, SOON, "the hub ends\n");
+    }
+    match state.pressure().dial(&id, Instant::now()) {
+        Pace::Go => {}
+        Pace::Busy(away) => {
+            let text = "too many agents dial in at once\n";
+            return later(StatusCode::SERVICE_UNAVAILABLE, away, text);
+        }
+        Pace::TooOften(away) => {
+            let text = "this agent dials in too often\n";
+            return later(StatusCode::TOO_MANY_REQUESTS, away, text);
+        }
     }
     let Ok(place) = Arc::clone(&state.places).try_acquire_owned() else {
-        let retry = [(header::RETRY_AFTER, BUSY_SECONDS)];
-        return (StatusCode::SERVICE_UNAVAILABLE, retry, "the hub is full\n").into_response();
+        let away = state.pressure().full();
+        return later(StatusCode::SERVICE_UNAVAILABLE, away, "the hub is full\n");
     };
     let on_upgrade = hyper::upgrade::on(&mut request);
     let connection = ConnectionId(state.connections.fetch_add(1, Ordering::Relaxed));
     tokio::spawn(async move {
         let _place = place;
         match on_upgrade.await {
-            Ok(stream) => accepted(&state, connection, id, TokioIo::new(stream)).await,
+            Ok(stream) => accepted(&state, connection, id, guest, TokioIo::new(stream)).await,
             Err(error) => tracing::debug!(%connection, %error, "the upgrade failed"),
         }
     });
@@ -91,13 +101,43 @@ async fn tunnel(State(state): State<Arc<HubState>>, mut request: Request) -> Res
     answer.unwrap_or_else(|_| StatusCode::BAD_REQUEST.into_response())
 }
 
+/// When to come back where it makes no difference.
+const SOON: Duration = Duration::from_secs(1);
+
+fn refuse(state: &HubState, denied: Denied) -> Response {
+    match denied {
+        Denied::Unauthorized(why) => {
+            let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
+            (StatusCode::UNAUTHORIZED, challenge, format!("{why}\n")).into_response()
+        }
+        Denied::Forbidden(why) => (StatusCode::FORBIDDEN, format!("{why}\n")).into_response(),
+        Denied::Unavailable => {
+            let away = state.pressure().full();
+            let text = "nobody can say now whether this agent may come in\n";
+            later(StatusCode::SERVICE_UNAVAILABLE, away, text)
+        }
+    }
+}
+
+/// An answer that says when to ask again: in whole seconds, and not too early.
+fn later(status: StatusCode, away: Duration, text: &'static str) -> Response {
+    let seconds = away.as_secs() + u64::from(away.subsec_nanos() > 0);
+    let retry = [(header::RETRY_AFTER, seconds.to_string())];
+    (status, retry, text).into_response()
+}
+
 /// Runs one tunnel to its end.
-async fn accepted<S>(state: &Arc<HubState>, connection: ConnectionId, id: AgentId, stream: S)
-where
+async fn accepted<S>(
+    state: &Arc<HubState>,
+    connection: ConnectionId,
+    id: AgentId,
+    guest: Arc<Guest>,
+    stream: S,
+) where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin,
 {
     let limits = SessionLimits {
-        handshake: state.handshake_timeout,
+        handshake: guest.time_left(Instant::now()),
         ..SessionLimits::default()
     };
     let options = AcceptOptions {
@@ -107,17 +147,25 @@ where
         ..AcceptOptions::default()
     };
     let (tunnel, handle) = AcceptedTunnel::new(stream, connection, options);
-    let decide = |handshake: HandshakePayload| {
-        let admission = admit(state, connection, id, &handshake);
-        std::future::ready(admission)
+    let _registered = state.registry.insert(connection, handle);
+    let decide = {
+        let guest = Arc::clone(&guest);
+        move |handshake: HandshakePayload| {
+            let admission = admit(state, connection, id, &handshake);
+            if matches!(admission, Admission::Accept(_)) {
+                guest.is_in();
+            }
+            std::future::ready(admission)
+        }
     };
-    let mut stop = state.stop.clone();
     let run = tunnel.run(decide, state.events.clone());
     tokio::pin!(run);
     tokio::select! {
         _ = &mut run => return,
-        _ = stop.wait_for(|stop| *stop) => handle.close(super::closing(), Some(super::COME_BACK)),
+        is_in = guest.settled() => if !is_in { return },
     }
+    // The tunnel may live for months.
+    drop(guest);
     run.await;
 }
 
@@ -128,17 +176,26 @@ fn admit(
     mut id: AgentId,
     handshake: &HandshakePayload,
 ) -> Admission {
+    let refused = |reason: String| Admission::Refuse {
+        reason,
+        retry_after: None,
+    };
     if id.name.is_empty() {
         id.name.clone_from(&handshake.sync_target);
+        if !state.auth.may_be_named(&id) {
+            return refused(format!("{id} has a bearer token, which was not shown"));
+        }
     }
     if id.name.is_empty() || handshake.sync_target != id.name {
-        let reason = format!(
+        return refused(format!(
             "the handshake names the sync target {:?}, the request {:?}",
             handshake.sync_target, id.name
-        );
+        ));
+    }
+    if *state.stop.borrow() {
         return Admission::Refuse {
-            reason,
-            retry_after: None,
+            reason: super::closing().to_string(),
+            retry_after: Some(SOON),
         };
     }
     tracing::debug!(%connection, agent = %id, "tunnel accepted");

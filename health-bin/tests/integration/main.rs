@@ -29,5 +29,8 @@ mod fleet;
 #[cfg(feature = "hub")]
 mod peer;
 
+#[cfg(feature = "hub")]
+mod security;
+
 #[cfg(feature = "transport-lease")]
 mod kcp;

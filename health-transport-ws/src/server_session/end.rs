@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::RateLimit;
 use crate::CloseReason;
 use crate::wire::InvalidMessage;
 use crate::wire::MessageType;
@@ -25,6 +26,12 @@ pub enum ServerEnd {
     /// The peer sent what is no message.
     #[error("the peer sent a frame that is no message: {0}")]
     Malformed(String),
+    /// The peer sent a message that is nested too deep.
+    #[error("the peer sent a message that is nested deeper than {0}")]
+    TooDeep(usize),
+    /// The peer sent more than it may.
+    #[error("the peer sent more than {} frames or {} bytes a second", .0.frames, .0.bytes)]
+    TooFast(RateLimit),
     /// Nothing came for too long.
     #[error("nothing was heard for {0:?}")]
     Silent(Duration),

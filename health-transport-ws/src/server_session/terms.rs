@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::RateLimit;
+
 /// What a connection may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionLimits {
@@ -9,6 +11,10 @@ pub struct SessionLimits {
     pub handshake: Duration,
     /// Without any frame. Default: 90 s, three times the period of a Wave 4 peer's pings.
     pub idle: Duration,
+    /// How deep a message may be nested. Default: 128, as deep as the parser of a report goes down.
+    pub depth: usize,
+    /// How much may come a second.
+    pub rate: RateLimit,
 }
 
 /// What the hub tells an agent in each acknowledgement.
@@ -41,6 +47,8 @@ impl Default for SessionLimits {
         Self {
             handshake: Duration::from_secs(10),
             idle: Duration::from_secs(90),
+            depth: 128,
+            rate: RateLimit::default(),
         }
     }
 }

@@ -163,6 +163,62 @@ fn a_hub_that_does_not_listen_costs_one_event_of_each_kind() {
 }
 
 #[test]
+fn a_deep_message_is_refused_whole_or_broken_off() {
+    let status = |deep: &str| {
+        format!(
+            r#"{{"type":"status","payload":{{"resourceId":"synctargets.workload.kcp.io/edge-1","status":{deep}}}}}"#
+        )
+    };
+    for deep in [
+        format!("{}{}", "[".repeat(20_000), "]".repeat(20_000)),
+        "{\"a\":".repeat(100_000),
+    ] {
+        let mut rig = Rig::open(HANDSHAKE_TEXT);
+        rig.text(1, &status(&deep));
+        assert_eq!(rig.ended, Some(ServerEnd::TooDeep(128)));
+    }
+    let mut rig = Rig::open(HANDSHAKE_TEXT);
+    let legal = format!("{}{}", "[".repeat(120), "]".repeat(120));
+    rig.text(1, &status(&legal));
+    assert_eq!(rig.ended, None);
+    assert!(matches!(rig.heard()[0].1, Heard::Status(_)));
+}
+
+#[test]
+fn a_peer_that_floods_the_hub_is_closed_and_told_to_stay_away() {
+    for text in [BEAT.to_owned(), format!("{BEAT}{}", " ".repeat(800_000))] {
+        let mut rig = Rig::open(HANDSHAKE_TEXT);
+        for _ in 0..60_001 {
+            rig.text(1_000, &text);
+        }
+        let Some(ServerEnd::TooFast(_)) = rig.ended else {
+            panic!("{:?}", rig.ended);
+        };
+        let last = rig.sent().pop().unwrap();
+        assert_eq!(last.kind, MessageType::Close);
+        assert!(last.error.unwrap().contains("20000 frames"));
+        assert_eq!(last.payload.unwrap().get(), r#"{"retryAfterSeconds":10.0}"#);
+        assert!(matches!(
+            rig.heard().last(),
+            Some((_, Heard::Closed { .. }))
+        ));
+    }
+}
+
+/// What the tunnel is meant for: bulk beside the heartbeats.
+#[test]
+fn a_syncer_s_whole_traffic_is_no_flood() {
+    let mut rig = Rig::open(HANDSHAKE_TEXT);
+    let bulk = format!(r#"{{"type":"resource","payload":"{}"}}"#, "x".repeat(1_000));
+    for at in 0..10_000 {
+        for _ in 0..5 {
+            rig.text(at, &bulk);
+        }
+    }
+    assert_eq!(rig.ended, None);
+}
+
+#[test]
 fn a_goodbye_is_told_before_the_end() {
     let mut rig = Rig::open(HANDSHAKE_TEXT);
     rig.text(1, r#"{"type":"close","error":"going away"}"#);

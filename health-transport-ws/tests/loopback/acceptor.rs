@@ -11,6 +11,7 @@ use health_transport_ws::Admission;
 use health_transport_ws::CloseReason;
 use health_transport_ws::ConnectionId;
 use health_transport_ws::Heard;
+use health_transport_ws::RateLimit;
 use health_transport_ws::ServerEnd;
 use health_transport_ws::SessionLimits;
 use health_transport_ws::Terms;
@@ -116,9 +117,31 @@ async fn an_oversized_frame_and_a_bomb_end_the_tunnel() {
         // The hub may close before it has read all of it.
         let _ = peer.socket.send(tungstenite::Message::text(text)).await;
         let end = within(&mut peer.task).await.unwrap();
-        let ended = matches!(end, ServerEnd::Broken(_) | ServerEnd::Malformed(_));
+        let ended = matches!(end, ServerEnd::Broken(_) | ServerEnd::TooDeep(_));
         assert!(ended, "{end:?}");
     }
+}
+
+/// However much comes of it, a peer that floods the hub leaves time for the others.
+#[tokio::test]
+async fn a_peer_that_floods_is_closed_and_another_is_answered_meanwhile() {
+    let mut flooder = Peer::accepted(64).await;
+    let mut honest = Peer::accepted(64).await;
+    let flood = tokio::spawn(async move {
+        let frame = tungstenite::Message::text(r#"{"type":"event"}"#);
+        // Until the hub closes.
+        while flooder.socket.feed(frame.clone()).await.is_ok() {}
+        flooder.task.await.unwrap()
+    });
+    let mut answered = 0;
+    while !flood.is_finished() {
+        honest.send(BEAT).await;
+        assert_eq!(honest.next().await.kind, MessageType::Pong);
+        answered += 1;
+    }
+    assert!(answered > 10, "{answered}");
+    let end = flood.await.unwrap();
+    assert!(matches!(end, ServerEnd::TooFast(_)), "{end:?}");
 }
 
 struct Peer {
@@ -135,6 +158,11 @@ impl Peer {
         let options = AcceptOptions {
             limits: SessionLimits {
                 handshake,
+                // Low, so that a slow machine can go beyond it too.
+                rate: RateLimit {
+                    frames: 1_000,
+                    ..RateLimit::default()
+                },
                 ..SessionLimits::default()
             },
             ..AcceptOptions::default()

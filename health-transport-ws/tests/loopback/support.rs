@@ -205,7 +205,10 @@ async fn serve(
             return;
         }
     };
-    let (tunnel, handle) = AcceptedTunnel::new(stream, connection, AcceptOptions::default());
+    let mut options = AcceptOptions::default();
+    // Tests that send as fast as they can are not about this limit.
+    options.limits.rate.frames = u32::MAX;
+    let (tunnel, handle) = AcceptedTunnel::new(stream, connection, options);
     let _ = reports.handles.send(handle);
     let decide = move |_handshake| async move { admission };
     tunnel.run(decide, reports.events.clone()).await;

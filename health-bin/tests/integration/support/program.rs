@@ -94,6 +94,30 @@ impl Program {
         .await
     }
 
+    /// A number that `/proc/PID/status` tells, in its own unit; of memory that is KiB.
+    #[cfg(feature = "hub")]
+    pub(crate) fn proc_status(&self, field: &str) -> u64 {
+        let status = self.proc("status");
+        let text = std::fs::read_to_string(status).expect("the program runs");
+        let line = text.lines().find_map(|line| line.strip_prefix(field));
+        let value = line.and_then(|rest| rest.trim_start_matches(':').split_whitespace().next());
+        let value = value.unwrap_or_else(|| panic!("no {field} in:\n{text}"));
+        value.parse().expect("a number")
+    }
+
+    /// How many files the program has open.
+    #[cfg(feature = "hub")]
+    pub(crate) fn open_files(&self) -> usize {
+        let files = std::fs::read_dir(self.proc("fd"));
+        files.expect("the program runs").count()
+    }
+
+    #[cfg(feature = "hub")]
+    fn proc(&self, name: &str) -> String {
+        let pid = self.child.id().expect("the program runs");
+        format!("/proc/{pid}/{name}")
+    }
+
     /// Sends a signal by its name, as `TERM`, `STOP` or `KILL`.
     pub(crate) async fn signal(&self, name: &str) {
         let pid = self.child.id().expect("the program runs").to_string();

@@ -1,0 +1,127 @@
+//! The static tokens: each belongs to one target.
+
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::collections::HashSet;
+use std::fmt;
+use std::hash::BuildHasher;
+use std::hash::RandomState;
+
+use anyhow::Context;
+use health_heartbeat::AgentId;
+use secrecy::ExposeSecret;
+use secrecy::SecretString;
+
+use super::super::target;
+use super::super::target::parse_target;
+use crate::bearer::same;
+
+/// The static tokens.
+///
+/// A token is found by its hash under a key that is new at each start, so that neither 15,000 tokens
+/// cost 15,000 comparisons, nor does the time of a look-up tell anything about them; what is found is
+/// then compared in constant time.
+pub(super) struct Tokens {
+    hasher: RandomState,
+    /// More than one under a hash are rare, and looked at one after the other.
+    by_hash: HashMap<u64, Vec<(SecretString, AgentId)>>,
+    targets: HashSet<AgentId>,
+}
+
+// === impl Tokens ===
+
+impl Tokens {
+    /// The file's errors never show a token.
+    pub(super) fn parse(file: &[u8]) -> anyhow::Result<Self> {
+        let lines: BTreeMap<String, SecretString> = serde_saphyr::from_slice(file)
+            .map_err(|_| anyhow::anyhow!("each line must read \"WORKSPACE/NAME\": token"))?;
+        let mut tokens = Self {
+            hasher: RandomState::new(),
+            by_hash: HashMap::with_capacity(lines.len()),
+            targets: HashSet::with_capacity(lines.len()),
+        };
+        for (target, token) in lines {
+            let id = parse_target(&target)
+                .with_context(|| format!("{target:?} must read {}", target::EXPECTED))?;
+            anyhow::ensure!(
+                !token.expose_secret().is_empty(),
+                "the token of {target:?} is empty"
+            );
+            if let Some(other) = tokens.owner(&token) {
+                anyhow::bail!("the token of {target:?} is the one of \"{other}\" too");
+            }
+            tokens.targets.insert(id.clone());
+            let hash = tokens.hash(&token);
+            tokens.by_hash.entry(hash).or_default().push((token, id));
+        }
+        Ok(tokens)
+    }
+
+    /// Whose token this is.
+    pub(super) fn owner(&self, bearer: &SecretString) -> Option<&AgentId> {
+        let found = self.by_hash.get(&self.hash(bearer))?;
+        let mut owner = None;
+        for (token, id) in found {
+            if same(bearer.expose_secret(), token) {
+                owner = Some(id);
+            }
+        }
+        owner
+    }
+
+    /// Whether a target has a token.
+    pub(super) fn has(&self, id: &AgentId) -> bool {
+        self.targets.contains(id)
+    }
+
+    pub(super) fn targets(&self) -> impl Iterator<Item = &AgentId> {
+        self.targets.iter()
+    }
+
+    fn hash(&self, token: &SecretString) -> u64 {
+        self.hasher.hash_one(token.expose_secret())
+    }
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokens")
+            .field("targets", &self.targets.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_of_many_tokens_finds_its_target_and_no_other_does() {
+        let lines: Vec<_> = (0..2_000)
+            .map(|number| format!("\"root:org/edge-{number}\": token-{number}\n"))
+            .collect();
+        let tokens = Tokens::parse(lines.concat().as_bytes()).unwrap();
+        assert_eq!(tokens.targets().count(), 2_000);
+        for number in 0..2_000 {
+            let owner = tokens.owner(&format!("token-{number}").into()).unwrap();
+            assert_eq!(owner.to_string(), format!("root:org/edge-{number}"));
+        }
+        for wrong in ["", "token-", "token-2000", "token-1 "] {
+            assert_eq!(tokens.owner(&wrong.into()), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_bad_file_is_told_without_its_secrets() {
+        for (text, says) in [
+            ("s3cr3t", "each line"),
+            ("edge-1: s3cr3t", "WORKSPACE/NAME"),
+            ("\"a/b\": \"\"", "is empty"),
+            ("\"a/b\": [s3cr3t]", "each line"),
+            ("\"a/b\": s3cr3t\n\"a/c\": s3cr3t", "\"a/b\" too"),
+        ] {
+            let error = format!("{:#}", Tokens::parse(text.as_bytes()).unwrap_err());
+            assert!(error.contains(says) && !error.contains("s3cr3t"), "{error}");
+        }
+    }
+}

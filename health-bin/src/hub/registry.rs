@@ -1,0 +1,123 @@
+//! The running tunnels, by connection: whom to close, and whom to tell another interval.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use health_transport_ws::AcceptedHandle;
+use health_transport_ws::CloseReason;
+use health_transport_ws::ConnectionId;
+use health_transport_ws::Terms;
+
+/// The running tunnels. Each has a place until it ends, so there are never more than the hub has
+/// connections.
+#[derive(Debug, Default)]
+pub(super) struct Registry {
+    tunnels: Mutex<HashMap<ConnectionId, AcceptedHandle>>,
+}
+
+/// The place of one tunnel; it is free again when this is dropped.
+#[derive(Debug)]
+pub(super) struct Registered {
+    registry: Arc<Registry>,
+    connection: ConnectionId,
+}
+
+// === impl Registry ===
+
+impl Registry {
+    /// Takes a tunnel in.
+    pub(super) fn insert(
+        self: &Arc<Self>,
+        connection: ConnectionId,
+        handle: AcceptedHandle,
+    ) -> Registered {
+        self.lock().insert(connection, handle);
+        Registered {
+            registry: Arc::clone(self),
+            connection,
+        }
+    }
+
+    /// Ends a tunnel and tells its agent why, and how long to stay away; whether there was one.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the fleet does not replace tunnels yet")
+    )]
+    pub(super) fn close(
+        &self,
+        connection: ConnectionId,
+        reason: CloseReason,
+        retry_after: Option<Duration>,
+    ) -> bool {
+        let handle = self.lock().get(&connection).cloned();
+        handle.is_some_and(|handle| {
+            handle.close(reason, retry_after);
+            true
+        })
+    }
+
+    /// What each acknowledgement on this tunnel tells from now on; whether there was one.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the fleet does not tell intervals yet")
+    )]
+    pub(super) fn set_terms(&self, connection: ConnectionId, terms: Terms) -> bool {
+        let handle = self.lock().get(&connection).cloned();
+        handle.is_some_and(|handle| {
+            handle.set_terms(terms);
+            true
+        })
+    }
+
+    /// Every tunnel there is now.
+    pub(super) fn handles(&self) -> Vec<AcceptedHandle> {
+        self.lock().values().cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ConnectionId, AcceptedHandle>> {
+        self.tunnels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Registered ===
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.registry.lock().remove(&self.connection);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use health_transport_ws::AcceptOptions;
+    use health_transport_ws::AcceptedTunnel;
+    use health_transport_ws::Admission;
+    use health_transport_ws::ServerEnd;
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_tunnel_is_closed_by_its_number_and_forgotten_when_it_ends() {
+        let registry = Arc::<Registry>::default();
+        let (_peer, stream) = tokio::io::duplex(64 * 1024);
+        let connection = ConnectionId(7);
+        let (tunnel, handle) = AcceptedTunnel::new(stream, connection, AcceptOptions::default());
+        let registered = registry.insert(connection, handle);
+        assert!(registry.set_terms(connection, Terms::default()));
+        assert!(registry.close(connection, CloseReason::Replaced, None));
+        assert!(!registry.close(ConnectionId(8), CloseReason::Replaced, None));
+        let (events, _heard) = mpsc::channel(1);
+        let decide = |_| std::future::ready(Admission::Accept(Terms::default()));
+        let end = tunnel.run(decide, events).await;
+        assert_eq!(end, ServerEnd::Closed(CloseReason::Replaced));
+        assert_eq!(registry.handles().len(), 1);
+        drop(registered);
+        assert!(registry.handles().is_empty());
+        assert!(!registry.set_terms(connection, Terms::default()));
+    }
+}

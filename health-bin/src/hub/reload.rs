@@ -1,0 +1,202 @@
+//! What is made from files: made anew when they change, and kept as it last was good.
+
+use std::fmt;
+use std::hash::BuildHasher;
+use std::hash::RandomState;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::time::Duration;
+use std::time::Instant;
+
+use anyhow::Context;
+
+/// Something that is made from files.
+///
+/// Nobody waits for a disk that hangs but the one who looked; all others get what there is.
+pub(super) struct Reloaded<T> {
+    /// The configuration's key, for the log.
+    key: &'static str,
+    paths: Vec<PathBuf>,
+    make: Make<T>,
+    hasher: RandomState,
+    state: Mutex<State<T>>,
+}
+
+/// Makes it from the files' contents, in the order of their paths.
+type Make<T> = Box<dyn Fn(&[Vec<u8>]) -> anyhow::Result<T> + Send + Sync>;
+
+struct State<T> {
+    value: Arc<T>,
+    /// Of the contents that were last looked at; an attacker cannot choose two that are the same.
+    seen: u64,
+    look_at: Instant,
+    looking: bool,
+    /// What was last told to be wrong.
+    told: Option<String>,
+}
+
+/// The files are read so often at most, however many dial in.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+// === impl Reloaded ===
+
+impl<T: Send + Sync + 'static> Reloaded<T> {
+    /// Reads the files for the first time, with whatever is wrong with them as an error.
+    pub(super) fn read<M>(
+        key: &'static str,
+        paths: Vec<PathBuf>,
+        make: M,
+        now: Instant,
+    ) -> anyhow::Result<Arc<Self>>
+    where
+        M: Fn(&[Vec<u8>]) -> anyhow::Result<T> + Send + Sync + 'static,
+    {
+        let contents = read(&paths)?;
+        let value = Arc::new(make(&contents)?);
+        let hasher = RandomState::new();
+        let state = Mutex::new(State {
+            value,
+            seen: hasher.hash_one(&contents),
+            look_at: now + LOOK_EVERY,
+            looking: false,
+            told: None,
+        });
+        Ok(Arc::new(Self {
+            key,
+            paths,
+            make: Box::new(make),
+            hasher,
+            state,
+        }))
+    }
+
+    /// What there is, without looking at the files.
+    pub(super) fn last(&self) -> Arc<T> {
+        Arc::clone(&self.lock().value)
+    }
+
+    /// What the files say now, or what they last said.
+    ///
+    /// # Cancel safety
+    ///
+    /// The files that are being looked at are looked at to the end.
+    pub(super) async fn current(self: &Arc<Self>, now: Instant) -> Arc<T> {
+        {
+            let mut state = self.lock();
+            if state.looking || now < state.look_at {
+                return Arc::clone(&state.value);
+            }
+            state.looking = true;
+            state.look_at = now + LOOK_EVERY;
+        }
+        let this = Arc::clone(self);
+        let looked = tokio::task::spawn_blocking(move || this.look()).await;
+        if looked.is_err() {
+            tracing::error!("{}: reading the files panicked", self.key);
+            self.lock().looking = false;
+        }
+        self.last()
+    }
+
+    fn look(&self) {
+        let seen = self.lock().seen;
+        let looked = read(&self.paths).and_then(|contents| {
+            let now = self.hasher.hash_one(&contents);
+            let made = (now != seen).then(|| (self.make)(&contents)).transpose();
+            Ok((now, made?))
+        });
+        let mut state = self.lock();
+        state.looking = false;
+        match looked {
+            Ok((_, None)) if state.told.is_none() => {}
+            Ok((_, None)) => {
+                tracing::info!("{}: the files are as they last were good", self.key);
+                state.told = None;
+            }
+            Ok((now, Some(value))) => {
+                tracing::info!("{}: the files were read again", self.key);
+                state.value = Arc::new(value);
+                state.seen = now;
+                state.told = None;
+            }
+            Err(error) => {
+                let text = format!("{error:#}");
+                if state.told.as_ref() != Some(&text) {
+                    tracing::warn!(error = text, "{}: the last good files are used", self.key);
+                    state.told = Some(text);
+                }
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> fmt::Debug for Reloaded<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reloaded")
+            .field("key", &self.key)
+            .field("paths", &self.paths)
+            .finish_non_exhaustive()
+    }
+}
+
+fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<Vec<u8>>> {
+    let each = paths
+        .iter()
+        .map(|path| std::fs::read(path).with_context(|| format!("cannot read {path:?}")));
+    each.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_changed_is_read_again_and_the_last_good_one_outlives_what_is_wrong() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("number");
+        std::fs::write(&path, "1").unwrap();
+        let start = Instant::now();
+        let number = Reloaded::read("key", vec![path.clone()], parse, start).unwrap();
+        let mut now = start;
+        for (content, expected) in [(Some("2"), 2), (Some("x"), 2), (None, 2), (Some("3"), 3)] {
+            match content {
+                Some(content) => std::fs::write(&path, content).unwrap(),
+                None => std::fs::remove_file(&path).unwrap(),
+            }
+            now += LOOK_EVERY;
+            assert_eq!(*number.current(now).await, expected, "{content:?}");
+        }
+        assert!(number.lock().told.is_none());
+    }
+
+    #[tokio::test]
+    async fn the_files_are_looked_at_once_a_second_however_many_ask() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("number");
+        std::fs::write(&path, "1").unwrap();
+        let start = Instant::now();
+        let number = Reloaded::read("key", vec![path.clone()], parse, start).unwrap();
+        std::fs::write(&path, "2").unwrap();
+        let early = start + LOOK_EVERY - Duration::from_millis(1);
+        assert_eq!(*number.current(early).await, 1);
+        assert_eq!(*number.current(start + LOOK_EVERY).await, 2);
+    }
+
+    #[test]
+    fn what_is_wrong_at_the_start_is_an_error() {
+        let missing = Reloaded::read("key", vec!["/nowhere".into()], parse, Instant::now());
+        let error = format!("{:#}", missing.unwrap_err());
+        assert!(error.contains("/nowhere"), "{error}");
+    }
+
+    fn parse(contents: &[Vec<u8>]) -> anyhow::Result<u32> {
+        Ok(std::str::from_utf8(&contents[0])?.parse()?)
+    }
+}
