@@ -58,10 +58,12 @@ fn lease_problem(operation: &str, objects: &Objects, error: &ApiError) -> String
         ErrorKind::AlreadyExists
         | ErrorKind::Conflict
         | ErrorKind::Connection
+        | ErrorKind::Expired
         | ErrorKind::Invalid
         | ErrorKind::NotFound
         | ErrorKind::Server
         | ErrorKind::Timeout
+        | ErrorKind::TooLarge
         | ErrorKind::TooMany
         | ErrorKind::Unauthorized => common_problem(error),
     }
@@ -90,10 +92,12 @@ fn target_problem(operation: &str, objects: &Objects, error: &ApiError) -> Strin
         ErrorKind::AlreadyExists
         | ErrorKind::Conflict
         | ErrorKind::Connection
+        | ErrorKind::Expired
         | ErrorKind::Invalid
         | ErrorKind::NamespaceMissing
         | ErrorKind::Server
         | ErrorKind::Timeout
+        | ErrorKind::TooLarge
         | ErrorKind::TooMany
         | ErrorKind::Unauthorized => common_problem(error),
     }
@@ -110,13 +114,15 @@ fn common_problem(error: &ApiError) -> String {
         ErrorKind::AlreadyExists
         | ErrorKind::Conflict
         | ErrorKind::Connection
+        | ErrorKind::Expired
         | ErrorKind::Forbidden
         | ErrorKind::Invalid
         | ErrorKind::NamespaceMissing
         | ErrorKind::NotFound
         | ErrorKind::ResourceMissing
         | ErrorKind::Server
-        | ErrorKind::Timeout => message.clone(),
+        | ErrorKind::Timeout
+        | ErrorKind::TooLarge => message.clone(),
     }
 }
 

@@ -56,11 +56,15 @@ mod keeper;
 
 mod synctarget;
 
+pub mod watch;
+
 pub mod manifests;
 
 mod call;
 
 mod http_form;
+
+mod exchange;
 
 mod api;
 

@@ -19,6 +19,8 @@ pub const PLURAL: &str = "synctargets";
 
 /// The condition that an agent writes on its SyncTarget.
 pub const SYNCER_READY: &str = "SyncerReady";
+/// The condition that a hub writes on each SyncTarget.
+pub const HEARTBEAT_HEALTHY: &str = "HeartbeatHealthy";
 /// The reason of [`SYNCER_READY`] when the agent leaves.
 pub const SHUTTING_DOWN: &str = "ShuttingDown";
 

@@ -38,8 +38,13 @@ impl Rights {
         caller: Caller<'_>,
         method: &Method,
         address: &Address<'_>,
+        watch: bool,
     ) -> Result<(), RawResponse> {
-        let verb = verb(method, address);
+        let verb = if watch {
+            "watch"
+        } else {
+            verb(method, address)
+        };
         match caller {
             Caller::Admin => Ok(()),
             Caller::Stranger => Err(answer::status(401, "Unauthorized", "Unauthorized", None)),
