@@ -149,6 +149,10 @@ impl WatchMachine {
 
     /// Takes in what happened. What does not fit to what is under way is ignored.
     pub fn handle(&mut self, input: WatchInput, now: Instant) {
+        if self.has_lived(now) {
+            self.failures = 0;
+            self.backoff.reset();
+        }
         match (input, &mut self.state) {
             (WatchInput::Page(reply), &mut State::Listing { began, .. }) => {
                 self.paged(reply, began, now);
@@ -161,8 +165,8 @@ impl WatchMachine {
                 (*heard, *said) = (now, true);
                 self.heard(item, now);
             }
-            (WatchInput::Ended(error), &mut State::Streaming { opened, said, .. }) => {
-                self.ended(error, opened, said, now);
+            (WatchInput::Ended(error), &mut State::Streaming { said, .. }) => {
+                self.ended(error, said, now);
             }
             (WatchInput::Timeout, _) => self.time_out(now),
             (
@@ -316,12 +320,18 @@ impl WatchMachine {
         }
     }
 
-    fn ended(&mut self, error: Option<ApiError>, opened: Instant, said: bool, now: Instant) {
-        let lived = now.saturating_duration_since(opened) >= LIVED.min(self.config.stream() / 2);
-        if lived {
-            self.failures = 0;
-            self.backoff.reset();
+    /// Whether the stream that is read was worth its opening.
+    fn has_lived(&self, now: Instant) -> bool {
+        match self.state {
+            State::Streaming { opened, .. } => {
+                now.saturating_duration_since(opened) >= LIVED.min(self.config.stream() / 2)
+            }
+            State::Waiting { .. } | State::Listing { .. } | State::Opening { .. } => false,
         }
+    }
+
+    fn ended(&mut self, error: Option<ApiError>, said: bool, now: Instant) {
+        let lived = self.has_lived(now);
         // A stream that lived and said nothing, not even by a bookmark, proves nothing: a server
         // that is another one, or without bookmarks, is quiet for ever.
         let next = if said || !lived {

@@ -49,8 +49,8 @@ async fn pitfall_20_a_stalled_stream_is_replaced() {
     let all = [
         "lease Renewed",
         "recovered",
-        "recovered",
         "stalled",
+        "recovered",
         "stalled",
     ];
     assert_eq!(told, all);
