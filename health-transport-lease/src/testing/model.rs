@@ -51,6 +51,8 @@ pub struct Model {
     namespaces: BTreeSet<String>,
     /// What the SyncTarget's definition has; nothing where there is none.
     schema: Option<Schema>,
+    /// Since when it has.
+    defined_at: u64,
     rights: Rights,
     revision: u64,
     /// How often all streams were ended.
@@ -90,6 +92,7 @@ impl Default for Model {
             history: History::default(),
             namespaces: BTreeSet::from(["default".to_owned()]),
             schema: None,
+            defined_at: 0,
             rights: Rights::default(),
             revision: 0,
             streams_ended: 0,
@@ -109,9 +112,10 @@ impl Model {
         model
     }
 
-    /// Changes or removes the SyncTarget's definition.
+    /// Changes or removes the SyncTarget's definition. What SyncTargets were before is forgotten.
     pub fn define(&mut self, dialect: Option<Dialect>) {
         self.schema = dialect.map(Schema::of);
+        self.defined_at = self.bump();
     }
 
     /// Makes a SyncTarget, with a uid of its own; one of that name is deleted first.

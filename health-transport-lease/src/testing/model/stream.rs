@@ -10,6 +10,7 @@ use super::Caller;
 use super::Fault;
 use super::Model;
 use super::address::Address;
+use super::address::Kind;
 use super::answer;
 use super::history::Change;
 use super::list::Selector;
@@ -22,8 +23,7 @@ use crate::RawResponse;
 #[derive(Debug, Clone)]
 pub struct Stream {
     prefix: String,
-    kind: String,
-    api_version: String,
+    kind: Kind,
     selector: Selector,
     bookmarks: bool,
     /// Up to which revision it has spoken.
@@ -90,14 +90,16 @@ impl Model {
         if self.stalled || stream.stalled {
             return Line::Nothing;
         }
-        if stream.ended || stream.streams_ended != self.streams_ended {
+        if !self.is_open(stream) {
             return Line::End;
         }
         if let Some(event) = stream.first.pop_front() {
             stream.ended = event["type"] == "ERROR";
             return Line::Event(event);
         }
-        let Some(changes) = self.history.since(stream.position) else {
+        let since = stream.position;
+        let changes = self.history.since(since);
+        let Some(changes) = changes.filter(|_| since >= self.oldest(stream.kind)) else {
             stream.ended = true;
             return Line::Event(error_event(&self.too_old(stream.position)));
         };
@@ -111,20 +113,34 @@ impl Model {
     }
 
     /// A bookmark of where the stream is, which has said all that there was; nothing where it
-    /// wants none, or says nothing any more.
+    /// wants none, or says nothing any more. As on kcp, a quiet watch of SyncTargets has none.
     pub fn bookmark(&self, stream: &mut Stream) -> Option<Value> {
-        let silent = self.stalled || stream.stalled || stream.ended;
-        if !stream.bookmarks || silent || stream.streams_ended != self.streams_ended {
+        let ahead = stream.position > self.revision;
+        let silent = ahead || self.is_stalled(stream) || !self.is_open(stream);
+        if silent || !stream.bookmarks || stream.kind == Kind::SyncTarget {
             return None;
         }
         stream.position = self.revision;
         Some(json!({
             "type": "BOOKMARK",
             "object": {
-                "kind": stream.kind, "apiVersion": stream.api_version,
+                "kind": stream.kind.name(), "apiVersion": stream.kind.api_version(),
                 "metadata": { "resourceVersion": self.revision.to_string() },
             },
         }))
+    }
+
+    fn is_open(&self, stream: &Stream) -> bool {
+        let undefined = stream.kind == Kind::SyncTarget && self.schema.is_none();
+        !stream.ended && !undefined && stream.streams_ended == self.streams_ended
+    }
+
+    /// From where on a watch of that kind can be: its definition's time.
+    const fn oldest(&self, kind: Kind) -> u64 {
+        match kind {
+            Kind::Lease => 0,
+            Kind::SyncTarget => self.defined_at,
+        }
     }
 
     /// Whether that stream says nothing, not even that it is at its end.
@@ -177,8 +193,7 @@ impl Model {
     fn stream(&self, address: &Address<'_>, wanted: &Wanted) -> Result<Stream, RawResponse> {
         let mut stream = Stream {
             prefix: format!("{}/", address.path()),
-            kind: address.kind.name().to_owned(),
-            api_version: address.kind.api_version(),
+            kind: address.kind,
             selector: wanted.selector.clone(),
             bookmarks: wanted.bookmarks,
             position: self.revision,
