@@ -79,6 +79,17 @@ impl Server {
         }
     }
 
+    /// Waits until somebody asks something, or had the state in hand.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the future is dropped.
+    pub async fn touched(&self) {
+        let mut touched = self.touched.subscribe();
+        // It cannot be closed while `self` is there.
+        let _ = touched.changed().await;
+    }
+
     fn lock(&self) -> MutexGuard<'_, Model> {
         self.model.lock().unwrap_or_else(PoisonError::into_inner)
     }

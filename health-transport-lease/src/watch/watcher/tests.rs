@@ -1,3 +1,5 @@
+mod loopback;
+
 use super::*;
 use crate::testing::Fault;
 use crate::testing::Model;
