@@ -174,11 +174,12 @@ impl Flow {
     pub(crate) async fn next(&mut self) -> Option<Result<Vec<u8>, ApiError>> {
         loop {
             match self.0.frame().await? {
-                Ok(frame) => match frame.into_data() {
-                    Ok(bytes) => return Some(Ok(bytes.to_vec())),
+                Ok(frame) => {
                     // Trailers say nothing here.
-                    Err(_) => {}
-                },
+                    if let Ok(bytes) = frame.into_data() {
+                        return Some(Ok(bytes.to_vec()));
+                    }
+                }
                 Err(error) => {
                     let message = one_line(&chain(&error));
                     return Some(Err(ApiError::new(ErrorKind::Connection, message)));

@@ -2,12 +2,13 @@
 //! status with a condition that says how the agent is.
 //!
 //! This crate deliberately decides nothing about health and silence: it says who holds a Lease and
-//! what stands on an object. It never guesses a cluster, and never retries inside a deadline that
-//! somebody else set.
+//! what stands on an object, and tells a hub what changed about any of them ([`watch`]). It never
+//! guesses a cluster, and never retries inside a deadline that somebody else set.
 //!
 //! Every decision is in a pure half ([`plan()`], [`LeaseMachine`], [`StatusMachine`],
-//! [`WriteLimiter`], [`merge`]), which takes `now` as an argument and makes no call. The shells
-//! ([`LeaseTransport`], [`SyncTargetTransport`]) make the calls that those want.
+//! [`WriteLimiter`], [`merge`], [`watch::WatchMachine`], [`watch::Sightings`]), which takes `now` as
+//! an argument and makes no call. The shells ([`LeaseTransport`], [`SyncTargetTransport`],
+//! [`watch::Watcher`]) make the calls that those want.
 //!
 //! ```no_run
 //! use std::time::Duration;

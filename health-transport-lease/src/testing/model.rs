@@ -239,15 +239,18 @@ impl Model {
     ) -> Result<RawResponse, RawResponse> {
         let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
         let address = Address::parse(path).ok_or_else(answer::no_such_page)?;
-        let wanted = Wanted::parse(query);
-        let watch = wanted.watch && address.name.is_empty();
+        let wanted = if request.method == Method::GET && address.name.is_empty() {
+            Wanted::parse(query)
+        } else {
+            Wanted::default()
+        };
         self.rights
-            .check(caller, &request.method, &address, watch)?;
+            .check(caller, &request.method, &address, wanted.watch)?;
         self.check_kind(&address)?;
         let query = Query::parse(query);
         let body = || request.body.clone().unwrap_or(Value::Null);
         match (request.method.as_str(), address.name.is_empty()) {
-            ("GET", true) if watch => Ok(self.drained(&address, &wanted)),
+            ("GET", true) if wanted.watch => Ok(self.drained(&address, &wanted)),
             ("GET", true) => self.list(&address, &wanted),
             ("GET", false) => self
                 .known(&address)

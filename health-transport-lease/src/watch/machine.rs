@@ -79,7 +79,7 @@ pub enum WatchOutput {
     /// Drop whatever is under way.
     Close,
     /// This was seen.
-    Saw(Sighting),
+    Saw(Box<Sighting>),
 }
 
 #[derive(Debug)]
@@ -182,7 +182,8 @@ impl WatchMachine {
     /// What it wants next, or saw.
     #[must_use]
     pub fn poll(&mut self) -> Option<WatchOutput> {
-        let seen = self.sightings.poll().map(WatchOutput::Saw);
+        let seen = self.sightings.poll();
+        let seen = seen.map(|it| WatchOutput::Saw(Box::new(it)));
         seen.or_else(|| self.request.take())
     }
 

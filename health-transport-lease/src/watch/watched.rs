@@ -97,10 +97,7 @@ impl Watched {
     pub(super) fn explain(&self, operation: &str, error: ApiError) -> ApiError {
         let said = &error.message;
         let help = match (error.kind, self) {
-            (ErrorKind::Forbidden, _) => format!(
-                "forbidden: {said}: grant list and watch on {}",
-                self.resource()
-            ),
+            (ErrorKind::Forbidden, _) => format!("forbidden: {said}: grant {}", self.rights()),
             (ErrorKind::ResourceMissing, Self::SyncTargets) => format!(
                 "the server has none there: {said}; \
                  install the CRD (run: syncer-health manifests crd), or check the workspace"
@@ -130,10 +127,11 @@ impl Watched {
         }
     }
 
-    const fn resource(&self) -> &'static str {
+    /// What a hub needs.
+    const fn rights(&self) -> &'static str {
         match self {
-            Self::Leases { .. } => "leases.coordination.k8s.io",
-            Self::SyncTargets => "synctargets.workload.kcp.io",
+            Self::Leases { .. } => "list and watch on leases.coordination.k8s.io",
+            Self::SyncTargets => "get, list and watch on synctargets.workload.kcp.io",
         }
     }
 }

@@ -4,6 +4,7 @@
 mod tests;
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::mpsc;
@@ -85,26 +86,26 @@ impl Watcher {
 }
 
 async fn run(exchange: Exchange, mut machine: WatchMachine, events: mpsc::Sender<Sighting>) {
-    let exchange = std::sync::Arc::new(exchange);
+    let exchange = Arc::new(exchange);
     let mut under_way = UnderWay::Nothing;
     loop {
         while let Some(output) = machine.poll() {
             match output {
                 WatchOutput::List(request) => {
-                    let exchange = std::sync::Arc::clone(&exchange);
+                    let exchange = Arc::clone(&exchange);
                     under_way =
                         UnderWay::Page(Box::pin(
                             async move { exchange.ask(request, PAGE_MAX).await },
                         ));
                 }
                 WatchOutput::Watch(request) => {
-                    let exchange = std::sync::Arc::clone(&exchange);
+                    let exchange = Arc::clone(&exchange);
                     under_way =
                         UnderWay::Opening(Box::pin(async move { exchange.open(request).await }));
                 }
                 WatchOutput::Close => under_way = UnderWay::Nothing,
                 WatchOutput::Saw(sighting) => {
-                    if events.send(sighting).await.is_err() {
+                    if events.send(*sighting).await.is_err() {
                         return;
                     }
                 }

@@ -201,7 +201,7 @@ pub(crate) async fn who_may_list_and_watch_may_be_a_hub(server: &Place) {
         let Seen::Broken { error } = hub.next().await.what else {
             panic!("it may not yet");
         };
-        let help = "grant list and watch on";
+        let help = "list and watch on";
         assert!(error.to_string().contains(help), "{error}");
     }
     server
@@ -251,10 +251,12 @@ impl Hub {
     /// The next Lease; nothing where one went.
     async fn lease(&mut self) -> Option<LeaseSight> {
         loop {
-            match self.next().await.what {
-                Seen::Lease { lease, .. } => return Some(lease),
-                Seen::LeaseGone { .. } => return None,
-                _ => {}
+            let what = self.next().await.what;
+            if matches!(what, Seen::LeaseGone { .. }) {
+                return None;
+            }
+            if let Seen::Lease { lease, .. } = what {
+                return Some(lease);
             }
         }
     }
@@ -262,10 +264,12 @@ impl Hub {
     /// The next SyncTarget; nothing where one went.
     async fn target(&mut self) -> Option<TargetSight> {
         loop {
-            match self.next().await.what {
-                Seen::Target { sight, .. } => return Some(sight),
-                Seen::TargetGone { .. } => return None,
-                _ => {}
+            let what = self.next().await.what;
+            if matches!(what, Seen::TargetGone { .. }) {
+                return None;
+            }
+            if let Seen::Target { sight, .. } = what {
+                return Some(sight);
             }
         }
     }

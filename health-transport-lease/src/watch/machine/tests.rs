@@ -249,7 +249,6 @@ fn a_watch_that_fails_again_and_again_is_begun_anew_by_a_list() {
         [
             "watch 0", "watch 0", "watch 0", "list 250", "list 250", "watch 0"
         ]
-        .map(|line| line.replace("watch 0", "watch 0"))
     );
 }
 

@@ -156,7 +156,7 @@ impl World {
                 self.machine.handle(WatchInput::Opened(opened), self.now);
             }
             WatchOutput::Close => self.under_way = None,
-            WatchOutput::Saw(sighting) => self.see(sighting),
+            WatchOutput::Saw(sighting) => self.see(*sighting),
         }
     }
 
