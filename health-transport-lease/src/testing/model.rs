@@ -115,7 +115,7 @@ impl Model {
     /// Changes or removes the SyncTarget's definition. What SyncTargets were before is forgotten.
     pub fn define(&mut self, dialect: Option<Dialect>) {
         self.schema = dialect.map(Schema::of);
-        self.defined_at = self.bump();
+        self.defined_at = self.revision;
     }
 
     /// Makes a SyncTarget, with a uid of its own; one of that name is deleted first.

@@ -112,12 +112,16 @@ impl Model {
         Line::Nothing
     }
 
-    /// A bookmark of where the stream is, which has said all that there was; nothing where it
-    /// wants none, or says nothing any more. As on kcp, a quiet watch of SyncTargets has none.
+    /// A bookmark of where the stream is; nothing where it wants none, has still something to say,
+    /// or says nothing any more. As on kcp, a quiet watch of SyncTargets has none.
     pub fn bookmark(&self, stream: &mut Stream) -> Option<Value> {
         let ahead = stream.position > self.revision;
         let silent = ahead || self.is_stalled(stream) || !self.is_open(stream);
         if silent || !stream.bookmarks || stream.kind == Kind::SyncTarget {
+            return None;
+        }
+        // A bookmark before what it skips would lose that for good.
+        if self.read(&mut stream.clone()) != Line::Nothing {
             return None;
         }
         stream.position = self.revision;

@@ -7,6 +7,7 @@ use self::world::path;
 use self::world::secs;
 use super::*;
 use crate::testing::Fault;
+use crate::testing::Line;
 use crate::testing::Model;
 use serde_json::json;
 
@@ -26,6 +27,19 @@ fn a_list_is_followed_by_a_watch_from_where_it_was() {
     assert_eq!(world.told(), ["edge-1 gone"]);
     world.run(secs(29));
     assert_eq!(world.asked(), [""; 0], "a stream that speaks is kept");
+}
+
+/// The server of the tests, too: a bookmark before a change that was not told would lose it.
+#[test]
+fn a_bookmark_is_never_ahead_of_what_was_told() {
+    let mut world = World::new();
+    world.settle();
+    let stream = world.stream();
+    world.renew("edge-1", 1);
+    let mut ahead = stream.clone();
+    assert_eq!(world.model.bookmark(&mut ahead), None);
+    assert_ne!(world.model.read(&mut ahead), Line::Nothing);
+    assert_ne!(world.model.bookmark(&mut ahead), None);
 }
 
 #[test]

@@ -114,11 +114,14 @@ async fn it_ends_when_it_is_dropped_and_when_nobody_receives() {
     drop(hub.watcher);
     while hub.events.recv().await.is_some() {}
 
-    let (sender, receiver) = mpsc::channel(100);
-    let mut watcher = Watcher::spawn(&server.cluster(), &WatchConfig::new("default"), 7, &sender);
-    drop(receiver);
-    watcher.ended().await;
-    watcher.ended().await;
+    // Also where there is nothing to tell.
+    let mut quiet = self::hub(&server, 100);
+    quiet.told(3).await;
+    let begin = now();
+    drop(quiet.events);
+    quiet.watcher.ended().await;
+    quiet.watcher.ended().await;
+    assert_eq!(now(), begin);
 }
 
 #[tokio::test(start_paused = true)]

@@ -107,6 +107,11 @@ impl World {
         self.under_way.is_some()
     }
 
+    /// The stream that is open.
+    pub(super) fn stream(&self) -> Stream {
+        self.under_way.as_ref().unwrap().stream.clone()
+    }
+
     fn tick(&mut self) {
         if let Some(under_way) = &mut self.under_way {
             if self.now >= under_way.bookmark {
