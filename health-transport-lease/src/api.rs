@@ -1,41 +1,20 @@
 //! Makes the machines' calls.
 
-use std::error::Error;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
-use http::Request;
-use http::header;
-use http_body_util::BodyExt;
-use http_body_util::Limited;
-use kube::client::Body;
-
-use crate::call::ApiError;
 use crate::call::Call;
-use crate::call::ErrorKind;
 use crate::call::Output;
 use crate::call::Reply;
 use crate::cluster::Cluster;
+use crate::exchange::Exchange;
 use crate::http_form::Objects;
-use crate::http_form::RawRequest;
-use crate::http_form::RawResponse;
-use crate::http_form::one_line;
 
 /// The calls about one agent's objects.
 #[derive(Debug)]
 pub(crate) struct Api {
-    connection: Connection,
+    exchange: Exchange,
     objects: Objects,
-}
-
-/// Makes requests of one cluster, each with a deadline.
-#[derive(Debug)]
-pub(crate) struct Connection {
-    cluster: Cluster,
-    /// Whether the last call failed in a way that other credentials may mend.
-    refused: AtomicBool,
 }
 
 /// A machine whose calls are made here.
@@ -52,12 +31,10 @@ pub(crate) trait Machine {
 }
 
 /// No object is larger in etcd; what is, is not read to its end.
-const BODY_MAX: usize = 4 * 1024 * 1024;
+pub(crate) const BODY_MAX: usize = 4 * 1024 * 1024;
 
-/// What rustls says of a certificate that it does not believe.
-const UNTRUSTED: &str = "invalid peer certificate";
-
-const NO_ANSWER: &str = "no answer in time";
+/// What is said of a call whose deadline passed.
+pub(crate) const NO_ANSWER: &str = "no answer in time";
 
 /// The clock by which everything here is decided.
 pub(crate) fn now() -> Instant {
@@ -76,7 +53,7 @@ pub(crate) fn slept() -> Duration {
 impl Api {
     pub(crate) const fn new(cluster: Cluster, objects: Objects) -> Self {
         Self {
-            connection: Connection::new(cluster),
+            exchange: Exchange::new(cluster),
             objects,
         }
     }
@@ -86,7 +63,7 @@ impl Api {
     }
 
     pub(crate) fn server(&self) -> &str {
-        self.connection.server()
+        self.exchange.server()
     }
 
     /// Does what the machine wants until it is done.
@@ -127,106 +104,6 @@ impl Api {
 
     async fn call(&self, call: &Call) -> Reply {
         let request = call.verb.request(&self.objects);
-        self.connection.send(request, call.by).await
+        self.exchange.ask_until(request, BODY_MAX, call.by).await
     }
-}
-
-// === impl Connection ===
-
-impl Connection {
-    pub(crate) const fn new(cluster: Cluster) -> Self {
-        Self {
-            cluster,
-            refused: AtomicBool::new(false),
-        }
-    }
-
-    pub(crate) fn server(&self) -> &str {
-        self.cluster.server()
-    }
-
-    /// Makes a request, until `by` at the latest.
-    ///
-    /// # Cancel safety
-    ///
-    /// What was sent may still arrive; its connection is not used again.
-    pub(crate) async fn send(&self, request: RawRequest, by: Instant) -> Reply {
-        let answer = async {
-            if self.refused.load(Ordering::Relaxed) {
-                self.cluster.refresh().await;
-            }
-            self.exchange(request).await
-        };
-        let reply = tokio::time::timeout_at(by.into(), answer)
-            .await
-            // How long it took is not said: the same failure reads the same, and is told once.
-            .unwrap_or_else(|_| Err(ApiError::new(ErrorKind::Timeout, NO_ANSWER)));
-        let refused = reply.as_ref().is_err_and(|error| {
-            matches!(error.kind, ErrorKind::Connection | ErrorKind::Unauthorized)
-        });
-        self.refused.store(refused, Ordering::Relaxed);
-        reply
-    }
-
-    async fn exchange(&self, raw: RawRequest) -> Reply {
-        let broken = |error: &(dyn Error + 'static)| {
-            let message = self.explained(one_line(&chain(error)));
-            ApiError::new(ErrorKind::Connection, message)
-        };
-        let body = raw
-            .body
-            .map_or_else(Vec::new, |body| body.to_string().into_bytes());
-        let request = Request::builder()
-            .method(raw.method)
-            .uri(&raw.path)
-            .header(header::ACCEPT, "application/json")
-            .header(header::CONTENT_TYPE, "application/json")
-            .header(
-                header::USER_AGENT,
-                concat!("syncer-health/", env!("CARGO_PKG_VERSION")),
-            )
-            .body(Body::from(body))
-            .map_err(|error| ApiError::new(ErrorKind::Invalid, chain(&error)))?;
-        let client = self.cluster.client();
-        let response = client.send(request).await.map_err(|error| broken(&error))?;
-        let retry_after = response.headers().get(header::RETRY_AFTER);
-        let retry_after = retry_after.and_then(|value| value.to_str().ok().map(str::to_owned));
-        let status = response.status().as_u16();
-        let body = Limited::new(response.into_body(), BODY_MAX)
-            .collect()
-            .await
-            .map_err(|error| broken(&*error))?;
-        RawResponse {
-            status,
-            retry_after,
-            body: body.to_bytes().to_vec(),
-        }
-        .reply()
-    }
-
-    /// Where a server's certificate is not believed, says by what it is judged.
-    fn explained(&self, message: String) -> String {
-        match self.cluster.trusts() {
-            Some(trusts) if message.contains(UNTRUSTED) => format!(
-                "{message}: it is verified by {trusts}; \
-                 if the server's authority was replaced, put the new one there"
-            ),
-            Some(_) | None => message,
-        }
-    }
-}
-
-/// An error with its causes, each said once.
-pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let text = cause.to_string();
-        if !line.contains(&text) {
-            line.push_str(": ");
-            line.push_str(&text);
-        }
-        source = cause.source();
-    }
-    line
 }

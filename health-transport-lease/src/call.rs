@@ -55,6 +55,8 @@ pub enum ErrorKind {
     Conflict,
     /// The connection could not be made or broke. Whether a write arrived is unknown.
     Connection,
+    /// What was asked for is too long ago: the server does not remember it.
+    Expired,
     /// This user may not do that.
     Forbidden,
     /// The server does not take the object as it is.
@@ -69,6 +71,8 @@ pub enum ErrorKind {
     Server,
     /// No answer in time. Whether a write was applied is unknown.
     Timeout,
+    /// The answer is longer than it may be. What a write did is unknown.
+    TooLarge,
     /// The server is busy, and has done nothing.
     TooMany,
     /// The server does not know this user.
@@ -152,9 +156,10 @@ impl ErrorKind {
     #[must_use]
     pub const fn may_have_applied(self) -> bool {
         match self {
-            Self::Connection | Self::Server | Self::Timeout => true,
+            Self::Connection | Self::Server | Self::Timeout | Self::TooLarge => true,
             Self::AlreadyExists
             | Self::Conflict
+            | Self::Expired
             | Self::Forbidden
             | Self::Invalid
             | Self::NamespaceMissing

@@ -97,13 +97,44 @@ impl ClusterConfig {
         kubeconfig_env: Option<&OsStr>,
         timeout: Duration,
     ) -> Result<Option<Cluster>, ClusterError> {
-        let Some((access, server, files)) = self.make(kubeconfig_env, timeout).await? else {
+        self.connect_with(kubeconfig_env, timeout, Some(timeout))
+            .await
+    }
+
+    /// The same for streams, which may be silent for as long as there is nothing to say: reading
+    /// on a connection takes as long as it takes, and each call, and each stream, is bounded by
+    /// whoever reads it.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    ///
+    /// # Cancel safety
+    ///
+    /// As of [`connect`](Self::connect).
+    pub async fn connect_for_watches(
+        &self,
+        kubeconfig_env: Option<&OsStr>,
+        timeout: Duration,
+    ) -> Result<Option<Cluster>, ClusterError> {
+        self.connect_with(kubeconfig_env, timeout, None).await
+    }
+
+    async fn connect_with(
+        &self,
+        kubeconfig_env: Option<&OsStr>,
+        timeout: Duration,
+        read_timeout: Option<Duration>,
+    ) -> Result<Option<Cluster>, ClusterError> {
+        let made = self.make(kubeconfig_env, timeout, read_timeout).await?;
+        let Some((access, server, files)) = made else {
             return Ok(None);
         };
         let source = Source {
             config: self.clone(),
             kubeconfig_env: kubeconfig_env.map(OsStr::to_owned),
             timeout,
+            read_timeout,
             server: Arc::clone(&server),
             files: Arc::new(Mutex::new(files)),
         };
@@ -119,6 +150,7 @@ impl ClusterConfig {
         &self,
         kubeconfig_env: Option<&OsStr>,
         timeout: Duration,
+        read_timeout: Option<Duration>,
     ) -> Result<Option<(Access, Arc<str>, Files)>, ClusterError> {
         let Some(first) = self.load(kubeconfig_env).await? else {
             return Ok(None);
@@ -131,7 +163,7 @@ impl ClusterConfig {
         let mut config = loaded.config;
         config.cluster_url = self.address(&config.cluster_url)?;
         config.connect_timeout = Some(timeout);
-        config.read_timeout = Some(timeout);
+        config.read_timeout = read_timeout;
         config.write_timeout = Some(timeout);
         // Otherwise the time that a connection was idle counts against the next answer.
         config.reset_reader_on_write = true;
@@ -337,7 +369,7 @@ impl Cluster {
                     tracing::info!(%server, "the credentials' files have changed: they are used");
                 }
                 Some(Err(error)) => {
-                    let error = crate::api::chain(&error);
+                    let error = crate::exchange::chain(&error);
                     tracing::warn!(%server, "the credentials stay as they are: {error}");
                 }
             }

@@ -88,10 +88,12 @@ fn lease_problem(subject: Subject, operation: &str, objects: &Objects, error: &A
         ErrorKind::AlreadyExists
         | ErrorKind::Conflict
         | ErrorKind::Connection
+        | ErrorKind::Expired
         | ErrorKind::Invalid
         | ErrorKind::NotFound
         | ErrorKind::Server
         | ErrorKind::Timeout
+        | ErrorKind::TooLarge
         | ErrorKind::TooMany
         | ErrorKind::Unauthorized => common_problem(error),
     }
@@ -135,10 +137,12 @@ fn target_problem(
         ErrorKind::AlreadyExists
         | ErrorKind::Conflict
         | ErrorKind::Connection
+        | ErrorKind::Expired
         | ErrorKind::Invalid
         | ErrorKind::NamespaceMissing
         | ErrorKind::Server
         | ErrorKind::Timeout
+        | ErrorKind::TooLarge
         | ErrorKind::TooMany
         | ErrorKind::Unauthorized => common_problem(error),
     }
@@ -155,13 +159,15 @@ fn common_problem(error: &ApiError) -> String {
         ErrorKind::AlreadyExists
         | ErrorKind::Conflict
         | ErrorKind::Connection
+        | ErrorKind::Expired
         | ErrorKind::Forbidden
         | ErrorKind::Invalid
         | ErrorKind::NamespaceMissing
         | ErrorKind::NotFound
         | ErrorKind::ResourceMissing
         | ErrorKind::Server
-        | ErrorKind::Timeout => message.clone(),
+        | ErrorKind::Timeout
+        | ErrorKind::TooLarge => message.clone(),
     }
 }
 

@@ -121,38 +121,17 @@ impl RawResponse {
                 ApiError::new(ErrorKind::Server, "the answer is not a JSON object")
             });
         }
-        let message = json
-            .as_ref()
-            .and_then(|status| status["message"].as_str())
-            .map_or_else(|| String::from_utf8_lossy(&self.body), Into::into);
-        Err(ApiError {
-            kind: self.kind(json.as_ref(), &message),
-            message: format!("{} (HTTP {})", one_line(&message), self.status),
-            retry_after: self.retry_after(),
-        })
+        Err(self.refusal(json.as_ref()))
     }
 
-    fn kind(&self, json: Option<&Value>, message: &str) -> ErrorKind {
-        let field = |name: &str| json.and_then(|status| status[name].as_str()).unwrap_or("");
-        let details = |name: &str| {
-            json.and_then(|status| status["details"][name].as_str())
-                .unwrap_or("")
-        };
-        match self.status {
-            401 => ErrorKind::Unauthorized,
-            403 => ErrorKind::Forbidden,
-            404 if details("kind") == "namespaces" || message.starts_with("namespaces \"") => {
-                ErrorKind::NamespaceMissing
-            }
-            404 if field("reason") == "NotFound" && !details("name").is_empty() => {
-                ErrorKind::NotFound
-            }
-            404 => ErrorKind::ResourceMissing,
-            409 if field("reason") == "AlreadyExists" => ErrorKind::AlreadyExists,
-            409 => ErrorKind::Conflict,
-            429 => ErrorKind::TooMany,
-            500.. => ErrorKind::Server,
-            _ => ErrorKind::Invalid,
+    fn refusal(&self, json: Option<&Value>) -> ApiError {
+        let message = json
+            .and_then(|status| status["message"].as_str())
+            .map_or_else(|| String::from_utf8_lossy(&self.body), Into::into);
+        ApiError {
+            kind: kind(self.status, json, &message),
+            message: format!("{} (HTTP {})", one_line(&message), self.status),
+            retry_after: self.retry_after(),
         }
     }
 
@@ -161,6 +140,44 @@ impl RawResponse {
         let seconds = self.retry_after.as_deref()?.trim().parse::<u64>().ok()?;
         Some(Duration::from_secs(seconds.min(RETRY_AFTER_MAX)))
     }
+}
+
+/// What a `Status` with this code is, as far as anybody decides by it.
+fn kind(code: u16, json: Option<&Value>, message: &str) -> ErrorKind {
+    let field = |name: &str| json.and_then(|status| status[name].as_str()).unwrap_or("");
+    let details = |name: &str| {
+        json.and_then(|status| status["details"][name].as_str())
+            .unwrap_or("")
+    };
+    match code {
+        401 => ErrorKind::Unauthorized,
+        403 => ErrorKind::Forbidden,
+        404 if details("kind") == "namespaces" || message.starts_with("namespaces \"") => {
+            ErrorKind::NamespaceMissing
+        }
+        404 if field("reason") == "NotFound" && !details("name").is_empty() => ErrorKind::NotFound,
+        404 => ErrorKind::ResourceMissing,
+        409 if field("reason") == "AlreadyExists" => ErrorKind::AlreadyExists,
+        409 => ErrorKind::Conflict,
+        410 => ErrorKind::Expired,
+        429 => ErrorKind::TooMany,
+        500.. => ErrorKind::Server,
+        _ => ErrorKind::Invalid,
+    }
+}
+
+/// What a `Status` object in place of an object says; what has no code is a failure of the
+/// server's.
+pub(crate) fn status_error(status: &Value) -> ApiError {
+    let code = status["code"].as_u64();
+    let code = code.and_then(|code| u16::try_from(code).ok());
+    let wait = status["details"]["retryAfterSeconds"].as_u64();
+    RawResponse {
+        status: code.unwrap_or(500),
+        retry_after: wait.filter(|wait| *wait > 0).map(|wait| wait.to_string()),
+        body: Vec::new(),
+    }
+    .refusal(Some(status))
 }
 
 /// The text on one line, not longer than [`MESSAGE_MAX`].
@@ -202,6 +219,7 @@ mod tests {
             ),
             (409, status("Conflict", ""), ErrorKind::Conflict),
             (409, status("AlreadyExists", ""), ErrorKind::AlreadyExists),
+            (410, status("Expired", ""), ErrorKind::Expired),
             (422, status("Invalid", ""), ErrorKind::Invalid),
             (429, String::new(), ErrorKind::TooMany),
             (500, "oops".to_owned(), ErrorKind::Server),

@@ -22,8 +22,16 @@ pub fn target_label(name: &str) -> (String, bool) {
     }
 }
 
+/// The name behind a label and an annotation, as [`target_label`] wrote them; an annotation that
+/// does not belong to the label is not believed.
+#[must_use]
+pub(crate) fn labelled_target<'a>(label: &'a str, annotation: Option<&'a str>) -> &'a str {
+    let belongs = |name: &&str| target_label(name).0 == label;
+    annotation.filter(belongs).unwrap_or(label)
+}
+
 /// FNV-1a, which is the same in every version of every program.
-fn fnv1a(bytes: &[u8]) -> u64 {
+pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })
@@ -39,6 +47,22 @@ mod tests {
         for name in ["", "-a", "a/b", &"x".repeat(64), "ä"] {
             let (label, whole) = target_label(name);
             assert!(!whole && target_label(&label).1, "{name} {label}");
+        }
+    }
+
+    #[test]
+    fn the_name_is_found_again() {
+        let long = "x".repeat(64);
+        let (hash, _) = target_label(&long);
+        for (label, annotation, name) in [
+            ("edge-1", None, "edge-1"),
+            ("edge-1", Some("edge-2"), "edge-1"),
+            ("edge-1", Some(&*long), "edge-1"),
+            (&*hash, Some(&*long), &*long),
+            (&*hash, Some("edge-2"), &*hash),
+            (&*hash, None, &*hash),
+        ] {
+            assert_eq!(labelled_target(label, annotation), name);
         }
     }
 

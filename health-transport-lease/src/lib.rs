@@ -4,13 +4,14 @@
 //! leads ([`Leader`]).
 //!
 //! This crate deliberately decides nothing about health and silence: it says who holds a Lease and
-//! what stands on an object. It never guesses a cluster, and never retries inside a deadline that
-//! somebody else set.
+//! what stands on an object, and tells a hub what changed about any of them ([`watch`]). It never
+//! guesses a cluster, and never retries inside a deadline that somebody else set.
 //!
 //! Every decision is in a pure half ([`plan()`], [`LeaseMachine`], [`StatusMachine`],
-//! [`WriteLimiter`], [`VerdictMachine`], [`merge`]), which takes `now` as an argument and makes no
-//! call. The shells ([`LeaseTransport`], [`SyncTargetTransport`], [`VerdictWriter`]) make the calls
-//! that those want.
+//! [`WriteLimiter`], [`VerdictMachine`], [`merge`], [`watch::WatchMachine`],
+//! [`watch::Sightings`]), which takes `now` as an argument and makes no call. The shells
+//! ([`LeaseTransport`], [`SyncTargetTransport`], [`VerdictWriter`], [`watch::Watcher`]) make the
+//! calls that those want.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -65,11 +66,15 @@ mod access;
 
 mod leader;
 
+pub mod watch;
+
 pub mod manifests;
 
 mod call;
 
 mod http_form;
+
+mod exchange;
 
 mod api;
 

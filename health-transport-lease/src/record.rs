@@ -15,6 +15,7 @@ use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::label::labelled_target;
 use crate::label::target_label;
 use crate::names;
 use crate::plan::Sight;
@@ -108,6 +109,23 @@ impl LeaseObject {
     pub fn sequence(&self) -> Option<Sequence> {
         let text = self.0["metadata"]["annotations"][names::SEQUENCE].as_str()?;
         text.parse().ok().map(Sequence)
+    }
+
+    /// The status that the heartbeat carried that was last written, if it is one of this
+    /// project's.
+    #[must_use]
+    pub fn status(&self) -> Option<HealthStatus> {
+        let text = self.0["metadata"]["annotations"][names::STATUS].as_str()?;
+        text.parse().ok()
+    }
+
+    /// The SyncTarget that it names, if it does.
+    #[must_use]
+    pub fn target(&self) -> Option<&str> {
+        let metadata = &self.0["metadata"];
+        let label = metadata["labels"][names::SYNC_TARGET].as_str()?;
+        let annotation = metadata["annotations"][names::SYNC_TARGET].as_str();
+        Some(labelled_target(label, annotation)).filter(|name| !name.is_empty())
     }
 
     /// The Lease as the decision sees it.

@@ -21,7 +21,11 @@ use health_heartbeat::Sequence;
 
 pub use model::Caller;
 pub use model::Fault;
+pub use model::Line;
 pub use model::Model;
+pub use model::Stream;
+pub use server::Answer;
+pub use server::InHand;
 pub use server::Server;
 
 /// What a heartbeat carries of an agent with one component of this status.

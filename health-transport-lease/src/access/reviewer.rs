@@ -21,11 +21,12 @@ use crate::access::cache::Look;
 use crate::access::key::AccessKey;
 use crate::access::key::Hasher;
 use crate::access::review;
-use crate::api::Connection;
+use crate::api::BODY_MAX;
 use crate::api::now;
 use crate::call::ApiError;
 use crate::cluster::Cluster;
 use crate::error::describe_review;
+use crate::exchange::Exchange;
 
 /// Asks one cluster, by a TokenReview and then a SubjectAccessReview, whether who comes with a
 /// token may write a SyncTarget's status.
@@ -38,7 +39,7 @@ use crate::error::describe_review;
 pub struct AccessReviewer(Arc<Shared>);
 
 struct Shared {
-    connection: Connection,
+    exchange: Exchange,
     config: AccessConfig,
     hasher: Hasher,
     state: Mutex<State>,
@@ -76,7 +77,7 @@ impl AccessReviewer {
     #[must_use]
     pub fn new(cluster: Cluster, config: AccessConfig, seed: u64) -> Self {
         Self(Arc::new(Shared {
-            connection: Connection::new(cluster),
+            exchange: Exchange::new(cluster),
             config,
             hasher: Hasher::new(),
             state: Mutex::new(State {
@@ -119,7 +120,7 @@ impl AccessReviewer {
 impl fmt::Debug for AccessReviewer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AccessReviewer")
-            .field("server", &self.0.connection.server())
+            .field("server", &self.0.exchange.server())
             .finish_non_exhaustive()
     }
 }
@@ -138,7 +139,7 @@ impl Shared {
             return Access::Unavailable {
                 error: format!(
                     "too many tokens are being reviewed in {}",
-                    self.connection.server()
+                    self.exchange.server()
                 ),
                 retry_after: Some(self.config.timeout),
             };
@@ -155,11 +156,15 @@ impl Shared {
         let failed = |resource: &str, error: ApiError| {
             let error = review::without(token, error);
             Access::Unavailable {
-                error: describe_review(resource, self.connection.server(), &error),
+                error: describe_review(resource, self.exchange.server(), &error),
                 retry_after: error.retry_after,
             }
         };
-        let user = match self.connection.send(review::who(token), by).await {
+        let user = match self
+            .exchange
+            .ask_until(review::who(token), BODY_MAX, by)
+            .await
+        {
             Ok(answer) => review::user(&answer),
             Err(error) => return failed(review::TOKEN_REVIEWS, error),
         };
@@ -167,7 +172,7 @@ impl Shared {
             return Access::Unauthenticated;
         };
         let question = review::whether(&user, target);
-        match self.connection.send(question, by).await {
+        match self.exchange.ask_until(question, BODY_MAX, by).await {
             Ok(answer) => match review::refusal(&answer, target) {
                 None => Access::Allowed { user: user.name },
                 Some(why) => Access::Forbidden {

@@ -21,6 +21,8 @@ pub(super) struct Source {
     pub(super) config: ClusterConfig,
     pub(super) kubeconfig_env: Option<OsString>,
     pub(super) timeout: Duration,
+    /// Nothing where a connection may be silent.
+    pub(super) read_timeout: Option<Duration>,
     /// The server's URL, which is the same for good.
     pub(super) server: Arc<str>,
     /// The files as they were last read; locked while they are.
@@ -50,7 +52,8 @@ impl Source {
         // What cannot be used is told once, and tried again when it has changed again.
         *seen = now;
         let env = self.kubeconfig_env.as_deref();
-        match self.config.make(env, self.timeout).await {
+        let made = self.config.make(env, self.timeout, self.read_timeout);
+        match made.await {
             Ok(Some((access, server, files))) if server == self.server => {
                 *seen = files;
                 Some(Ok(access))

@@ -1,4 +1,5 @@
-//! A model of an API server: resourceVersions, validation, strictness, rights, faults.
+//! A model of an API server: resourceVersions, validation, strictness, rights, lists, watches,
+//! faults.
 //!
 //! It knows Leases, SyncTargets and namespaces, who comes with which token and may do what, and answers about them as a real one does: the
 //! cases in `tests/kcp` are run on it and on kcp. It makes no I/O and reads no clock: the
@@ -6,15 +7,19 @@
 
 mod address;
 mod answer;
+mod history;
 mod lease;
+mod list;
 mod review;
 mod rights;
 mod schema;
+mod stream;
 mod write;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use http::Method;
 use serde_json::Value;
@@ -31,21 +36,32 @@ use crate::synctarget::Dialect;
 use self::address::Address;
 use self::address::Kind;
 use self::address::Query;
+use self::history::History;
+use self::list::Wanted;
 pub use self::rights::Caller;
 use self::rights::Rights;
 use self::schema::Schema;
+pub use self::stream::Line;
+pub use self::stream::Stream;
 
 /// The server's state.
 #[derive(Debug, Clone)]
 pub struct Model {
-    objects: BTreeMap<String, Value>,
+    objects: BTreeMap<String, Arc<Value>>,
+    history: History,
     namespaces: BTreeSet<String>,
     /// What the SyncTarget's definition has; nothing where there is none.
     schema: Option<Schema>,
+    /// Since when it has.
+    defined_at: u64,
     rights: Rights,
     /// Whose each token is.
     tokens: BTreeMap<String, Value>,
     revision: u64,
+    /// How often all streams were ended.
+    streams_ended: u64,
+    /// Whether no stream says anything.
+    stalled: bool,
     faults: VecDeque<Fault>,
     requests: Vec<(Method, String)>,
 }
@@ -63,6 +79,11 @@ pub enum Fault {
     Lost,
     /// It is done, and never answered.
     AnswerLost,
+    /// A watch begins, and never says anything; anything else is not answered.
+    Stalled,
+    /// A watch begins, and what it says first is an error with this status; anything else is
+    /// answered so.
+    StreamError(u16),
 }
 
 // === impl Model ===
@@ -71,11 +92,15 @@ impl Default for Model {
     fn default() -> Self {
         Self {
             objects: BTreeMap::new(),
+            history: History::default(),
             namespaces: BTreeSet::from(["default".to_owned()]),
             schema: None,
+            defined_at: 0,
             rights: Rights::default(),
             tokens: BTreeMap::new(),
             revision: 0,
+            streams_ended: 0,
+            stalled: false,
             faults: VecDeque::new(),
             requests: Vec::new(),
         }
@@ -91,9 +116,10 @@ impl Model {
         model
     }
 
-    /// Changes or removes the SyncTarget's definition.
+    /// Changes or removes the SyncTarget's definition. What SyncTargets were before is forgotten.
     pub fn define(&mut self, dialect: Option<Dialect>) {
         self.schema = dialect.map(Schema::of);
+        self.defined_at = self.revision;
     }
 
     /// Makes a SyncTarget, with a uid of its own; one of that name is deleted first.
@@ -122,21 +148,30 @@ impl Model {
             object["metadata"]["uid"] = uid;
         }
         object["metadata"]["resourceVersion"] = revision.to_string().into();
-        self.objects.insert(path.to_owned(), object);
+        let object = Arc::new(object);
+        let before = self.objects.insert(path.to_owned(), Arc::clone(&object));
+        self.history.add(revision, path, before, Some(object));
     }
 
     /// Removes an object, and what only it owned.
     pub fn delete(&mut self, path: &str) -> Option<Value> {
-        let removed = self.objects.remove(path)?;
-        self.bump();
+        let removed = self.remove_one(path)?;
         self.collect();
+        Some(Arc::unwrap_or_clone(removed))
+    }
+
+    fn remove_one(&mut self, path: &str) -> Option<Arc<Value>> {
+        let removed = self.objects.remove(path)?;
+        let revision = self.bump();
+        let before = Some(Arc::clone(&removed));
+        self.history.add(revision, path, before, None);
         Some(removed)
     }
 
     /// An object as it is.
     #[must_use]
     pub fn object(&self, path: &str) -> Option<&Value> {
-        self.objects.get(path)
+        self.objects.get(path).map(|object| &**object)
     }
 
     /// Lets the user do what these RBAC rules say, besides what it may already.
@@ -169,19 +204,30 @@ impl Model {
     pub fn request_by(&mut self, caller: Caller<'_>, request: &RawRequest) -> Option<RawResponse> {
         self.requests
             .push((request.method.clone(), request.path.clone()));
-        match self.faults.pop_front().unwrap_or(Fault::None) {
-            Fault::None => Some(self.apply(caller, request)),
-            Fault::Status(code) => Some(answer::status(code, "", "by fault", None)),
-            Fault::Busy(seconds) => {
-                let mut response = answer::status(429, "TooManyRequests", "by fault", None);
-                response.retry_after = Some(seconds.to_string());
-                Some(response)
-            }
-            Fault::Lost => None,
-            Fault::AnswerLost => {
+        let fault = self.faults.pop_front().unwrap_or(Fault::None);
+        match Self::answer_of(fault) {
+            Some(answer) => answer,
+            None if fault == Fault::AnswerLost => {
                 let _ = self.apply(caller, request);
                 None
             }
+            None => Some(self.apply(caller, request)),
+        }
+    }
+
+    /// What is answered instead, if anything is.
+    fn answer_of(fault: Fault) -> Option<Option<RawResponse>> {
+        match fault {
+            Fault::None | Fault::AnswerLost => None,
+            Fault::Status(code) | Fault::StreamError(code) => {
+                Some(Some(answer::status(code, "", "by fault", None)))
+            }
+            Fault::Busy(seconds) => {
+                let mut response = answer::status(429, "TooManyRequests", "by fault", None);
+                response.retry_after = Some(seconds.to_string());
+                Some(Some(response))
+            }
+            Fault::Lost | Fault::Stalled => Some(None),
         }
     }
 
@@ -197,15 +243,20 @@ impl Model {
     ) -> Result<RawResponse, RawResponse> {
         let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
         let address = Address::parse(path).ok_or_else(answer::no_such_page)?;
-        self.rights.check(caller, &request.method, &address)?;
-        if address.kind == Kind::SyncTarget && self.schema.is_none() {
-            return Err(answer::no_such_page());
-        }
+        let wanted = if request.method == Method::GET && address.name.is_empty() {
+            Wanted::parse(query)
+        } else {
+            Wanted::default()
+        };
+        self.rights
+            .check(caller, &request.method, &address, wanted.watch)?;
+        self.check_kind(&address)?;
         let query = Query::parse(query);
         let body = || request.body.clone().unwrap_or(Value::Null);
         match (request.method.as_str(), address.name.is_empty()) {
             ("POST", true) if address.kind.is_review() => self.review(&address, body()),
-            ("GET", true) if !address.kind.is_review() => Ok(self.list(&address)),
+            ("GET", true) if wanted.watch => Ok(self.drained(&address, &wanted)),
+            ("GET", true) if !address.kind.is_review() => self.list(&address, &wanted),
             ("GET", false) => self
                 .known(&address)
                 .map(|object| answer::object(200, object)),
@@ -221,38 +272,33 @@ impl Model {
         }
     }
 
-    fn list(&self, address: &Address<'_>) -> RawResponse {
-        let prefix = format!("{}/", address.path());
-        let objects = self.objects.range(prefix.clone()..);
-        let objects = objects.take_while(|(path, _)| path.starts_with(&prefix));
-        let items: Vec<_> = objects.map(|(_, object)| object).collect();
-        let list = json!({
-            "apiVersion": address.kind.api_version(),
-            "kind": format!("{}List", address.kind.name()),
-            "metadata": { "resourceVersion": self.revision.to_string() },
-            "items": items,
-        });
-        answer::object(200, &list)
-    }
-
     /// Removes what was owned by SyncTargets that are all gone.
     fn collect(&mut self) {
-        let uids = |objects: &BTreeMap<String, Value>| -> BTreeSet<String> {
-            let uids = objects.values().map(|it| text(&it["metadata"]["uid"]));
-            uids.map(str::to_owned).collect()
-        };
-        let there = uids(&self.objects);
-        self.objects.retain(|_, object| {
+        let uids = self.objects.values().map(|it| text(&it["metadata"]["uid"]));
+        let there: BTreeSet<_> = uids.collect();
+        let gone =
+            |owner: &Value| owner["kind"] == names::KIND && !there.contains(text(&owner["uid"]));
+        let is_orphan = |object: &Value| {
             let owners = object["metadata"]["ownerReferences"].as_array();
-            let gone = |owner: &Value| {
-                owner["kind"] == names::KIND && !there.contains(text(&owner["uid"]))
-            };
-            owners.is_none_or(|owners| owners.is_empty() || !owners.iter().all(gone))
-        });
+            owners.is_some_and(|owners| !owners.is_empty() && owners.iter().all(gone))
+        };
+        let orphans = self.objects.iter().filter(|(_, object)| is_orphan(object));
+        let orphans: Vec<_> = orphans.map(|(path, _)| path.clone()).collect();
+        for path in orphans {
+            self.remove_one(&path);
+        }
+    }
+
+    fn check_kind(&self, address: &Address<'_>) -> Result<(), RawResponse> {
+        if address.kind == Kind::SyncTarget && self.schema.is_none() {
+            return Err(answer::no_such_page());
+        }
+        Ok(())
     }
 
     fn known(&self, address: &Address<'_>) -> Result<&Value, RawResponse> {
         let object = self.objects.get(&address.path());
+        let object = object.map(|object| &**object);
         object.ok_or_else(|| answer::not_found(address))
     }
 

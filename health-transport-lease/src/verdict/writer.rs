@@ -16,13 +16,14 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::task::JoinSet;
 
-use crate::api::Connection;
+use crate::api::BODY_MAX;
 use crate::api::now;
 use crate::call::Call;
 use crate::call::Reply;
 use crate::cluster::Cluster;
 use crate::error::Subject;
 use crate::error::describe;
+use crate::exchange::Exchange;
 use crate::http_form::Objects;
 use crate::keeper::WallClock;
 use crate::names;
@@ -54,7 +55,7 @@ struct Shared {
     machine: Mutex<VerdictMachine>,
     /// That the machine was told something.
     told: Notify,
-    connection: Arc<Connection>,
+    exchange: Arc<Exchange>,
     wall: WallClock,
 }
 
@@ -87,7 +88,7 @@ impl VerdictWriter {
         let shared = Arc::new(Shared {
             machine: Mutex::new(VerdictMachine::new(config, seed)),
             told: Notify::new(),
-            connection: Arc::new(Connection::new(cluster)),
+            exchange: Arc::new(Exchange::new(cluster)),
             wall,
         });
         let task = tokio::spawn(run(Arc::clone(&shared))).abort_handle();
@@ -144,7 +145,7 @@ impl VerdictWriter {
 impl fmt::Debug for VerdictWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VerdictWriter")
-            .field("server", &self.0.shared.connection.server())
+            .field("server", &self.0.shared.exchange.server())
             .field("status", &self.status())
             .finish_non_exhaustive()
     }
@@ -173,8 +174,8 @@ impl Shared {
                     target,
                     call,
                 } => {
-                    let connection = Arc::clone(&self.connection);
-                    calls.spawn(make(connection, flight, target, call));
+                    let exchange = Arc::clone(&self.exchange);
+                    calls.spawn(make(exchange, flight, target, call));
                 }
                 VerdictOutput::Event(event) => self.log(&event),
             }
@@ -207,7 +208,7 @@ impl Shared {
                 error,
             } => {
                 let objects = objects(target);
-                let server = self.connection.server();
+                let server = self.exchange.server();
                 let line = describe(Subject::Verdict, operation, &objects, server, error);
                 tracing::warn!("{line}");
             }
@@ -240,13 +241,13 @@ async fn run(shared: Arc<Shared>) {
 }
 
 async fn make(
-    connection: Arc<Connection>,
+    exchange: Arc<Exchange>,
     flight: FlightId,
     target: Arc<str>,
     call: Call,
 ) -> (FlightId, Reply) {
     let request = call.verb.request(&objects(&target));
-    (flight, connection.send(request, call.by).await)
+    (flight, exchange.ask_until(request, BODY_MAX, call.by).await)
 }
 
 fn objects(target: &str) -> Objects {

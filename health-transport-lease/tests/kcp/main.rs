@@ -13,8 +13,11 @@ mod lease;
 mod place;
 mod review;
 mod rights;
+mod stream;
 mod target;
 mod transports;
+mod watch;
+mod watcher;
 mod workspace;
 
 /// The list of cases: each is run twice, in a place of its own.
@@ -22,7 +25,7 @@ macro_rules! cases {
     ($($module:ident::$case:ident)*) => {
         mod on_the_model {
             $(
-                #[tokio::test]
+                #[tokio::test(start_paused = true)]
                 async fn $case() {
                     crate::$module::$case(&crate::place::Place::on_the_model()).await;
                 }
@@ -87,6 +90,25 @@ cases! {
     hub::whose_a_token_is_decides_what_it_may
     hub::hubs_lead_in_turn
     hub::the_manifests_grant_what_a_hub_needs
+    watch::a_list_has_what_its_selector_takes
+    watch::a_list_comes_in_pages_that_are_all_as_of_the_first
+    watch::a_token_that_is_none_is_refused
+    watch::a_watch_tells_what_changed_since
+    watch::a_watch_without_a_version_tells_what_there_is_first
+    watch::a_watch_ends_after_its_time
+    watch::a_quiet_watch_of_leases_has_a_bookmark_before_its_end
+    watch::a_version_that_is_too_old_is_an_event_that_says_410
+    watch::a_version_that_is_to_come_is_waited_for_in_silence
+    watch::a_version_that_is_none_is_refused
+    watch::a_watch_of_what_is_not_defined_is_a_page_that_says_404
+    watch::who_may_not_watch_is_told_the_rule_that_is_missing
+    watcher::leases_are_told_as_they_change
+    watcher::each_dialects_heartbeat_is_told
+    watcher::pitfall_16_a_recreated_target_is_told_as_another_one
+    watcher::pitfall_19_whatever_a_server_keeps_is_told
+    watcher::pitfall_47_a_lease_that_went_with_its_target_is_told_as_gone
+    watcher::a_live_read_has_what_stands_there
+    watcher::who_may_list_and_watch_may_be_a_hub
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 //! What the transports make of a server.
 
+use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
+use std::time::SystemTime;
 
 use health_heartbeat::Acknowledgement;
 use health_heartbeat::BeatError;
@@ -213,7 +215,10 @@ fn keeper(server: &Place, slot: &str, incarnation: &str) -> LeaseTransport {
 pub(crate) fn writer(server: &Place) -> SyncTargetTransport {
     let config = SyncTargetConfig::new(ms(100), ms(200), HeartbeatField::Auto).unwrap();
     let identity = identity("alice", "1");
+    // It moves with the clock by which the cases wait.
+    let (began, wall) = (tokio::time::Instant::now(), SystemTime::now());
     SyncTargetTransport::new(server.admin.clone(), config, "edge-1", &identity, 7)
+        .with_wall_clock(Arc::new(move || wall + began.elapsed()))
 }
 
 pub(crate) async fn beat(
@@ -231,6 +236,7 @@ pub(crate) fn identity(slot: &str, incarnation: &str) -> Identity {
     }
 }
 
-fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(5)
+/// By the clock that the model's time is on, too.
+pub(crate) fn soon() -> Instant {
+    (tokio::time::Instant::now() + Duration::from_secs(5)).into_std()
 }

@@ -58,7 +58,7 @@ async fn a_right_that_is_taken_away_or_given_is_noticed_in_time() {
     server.model().allow("alice", &rule());
     tokio::time::sleep(secs(10)).await;
     assert_eq!(reviewer.review(TOKEN, "edge-1").await, allowed());
-    server.model().forget(TOKEN);
+    server.model().forget_token(TOKEN);
     tokio::time::sleep(secs(120)).await;
     let answer = reviewer.review(TOKEN, "edge-1").await;
     assert_eq!(answer, Access::Unauthenticated);

@@ -351,8 +351,10 @@ impl World {
                     ErrorKind::Timeout => "failed Timeout",
                     ErrorKind::AlreadyExists
                     | ErrorKind::Connection
+                    | ErrorKind::Expired
                     | ErrorKind::Forbidden
                     | ErrorKind::NamespaceMissing
+                    | ErrorKind::TooLarge
                     | ErrorKind::TooMany
                     | ErrorKind::Unauthorized => panic!("{error}"),
                 }

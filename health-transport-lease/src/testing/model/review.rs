@@ -21,7 +21,7 @@ impl Model {
     }
 
     /// Lets the token be nobody's.
-    pub fn forget(&mut self, token: &str) {
+    pub fn forget_token(&mut self, token: &str) {
         self.tokens.remove(token);
     }
 

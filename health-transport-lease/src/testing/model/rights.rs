@@ -52,8 +52,13 @@ impl Rights {
         caller: Caller<'_>,
         method: &Method,
         address: &Address<'_>,
+        watch: bool,
     ) -> Result<(), RawResponse> {
-        let verb = verb(method, address);
+        let verb = if watch {
+            "watch"
+        } else {
+            verb(method, address)
+        };
         let resource = resource(address);
         let act = Act {
             verb,

@@ -65,7 +65,7 @@ impl Model {
             remove(&mut object["metadata"], "resourceVersion");
         } else {
             self.put(&address.path(), object.clone());
-            object = self.objects[&address.path()].clone();
+            object = Value::clone(&self.objects[&address.path()]);
         }
         answer::object(201, &object)
     }
@@ -85,7 +85,7 @@ impl Model {
         answer::check_preconditions(address, current, &sent)?;
         let object = merged(address, current, sent);
         self.validate(address, &object)?;
-        if query.dry_run || object == *current {
+        if query.dry_run || object == **current {
             return Ok(answer::object(200, &object));
         }
         self.put(&address.path(), object);

@@ -173,10 +173,12 @@ const fn is_the_servers(kind: ErrorKind) -> bool {
         | ErrorKind::Unauthorized => true,
         ErrorKind::AlreadyExists
         | ErrorKind::Conflict
+        | ErrorKind::Expired
         | ErrorKind::Forbidden
         | ErrorKind::Invalid
         | ErrorKind::NamespaceMissing
-        | ErrorKind::NotFound => false,
+        | ErrorKind::NotFound
+        | ErrorKind::TooLarge => false,
     }
 }
 
