@@ -37,6 +37,19 @@ impl BearerToken {
     }
 }
 
+#[cfg(feature = "hub")]
+impl BearerToken {
+    /// Whether anybody is asked.
+    pub(crate) const fn is_asked(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Whether this is the token that is asked for.
+    pub(crate) fn is(&self, said: &str) -> bool {
+        self.0.as_ref().is_some_and(|token| same(said, token))
+    }
+}
+
 /// Compares in constant time, but for the length.
 pub(crate) fn same(said: &str, token: &SecretString) -> bool {
     said.as_bytes()

@@ -4,6 +4,8 @@ mod client;
 
 mod serve;
 
+mod stall;
+
 mod timer;
 
 pub(crate) use client::get;

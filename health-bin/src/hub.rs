@@ -77,6 +77,7 @@ pub(crate) struct Hub {
 struct HubState {
     fleet: Arc<SharedFleet>,
     auth: Auth,
+    ops: ops::OpsState,
     ops_token: BearerToken,
     events: mpsc::Sender<TunnelEvent>,
     connections: AtomicU64,
@@ -127,7 +128,8 @@ impl Hub {
         let ops_token = BearerToken::read("ops.tokenFile", &config.ops.token_file)?;
         let (server, server_address) = listen("server.bind", config.server.bind).await?;
         let (ops, ops_address) = listen("ops.bind", config.ops.bind).await?;
-        let fleet = SharedFleet::new(config.fleet_terms());
+        let ops_state = ops::OpsState::new(Instant::now());
+        let fleet = SharedFleet::new(config.fleet_terms(), Arc::clone(&ops_state.stream));
         let (events, heard) = mpsc::channel(fleet::EVENTS_MAX);
         tokio::spawn(Arc::clone(&fleet).run(heard));
         let (stop, stopped) = watch::channel(false);
@@ -135,6 +137,7 @@ impl Hub {
         let state = Arc::new(HubState {
             fleet,
             auth,
+            ops: ops_state,
             ops_token,
             events,
             connections: AtomicU64::new(0),
@@ -158,6 +161,7 @@ impl Hub {
             connections: OPS_CONNECTIONS_MAX,
         };
         let answers = ops::router(Arc::clone(&state));
+        ops::start(&state);
         let servers = [
             tokio::spawn(door.serve(server, stopped.clone())),
             tokio::spawn(http::serve(

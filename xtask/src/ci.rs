@@ -6,6 +6,7 @@ use xshell::Shell;
 use xshell::cmd;
 
 use crate::bench;
+use crate::browser;
 use crate::coverage;
 use crate::deny;
 use crate::features;
@@ -51,6 +52,7 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
     step("features", || features::run(sh))?;
     step("sim", || sim::run(sh, &sim::Args::for_ci()))?;
     step("demo", || demo(sh))?;
+    step("browser", || browser::run(sh, &browser::Args::for_ci()))?;
     // What it prints is kept in the log; machines that run CI are too noisy to judge it.
     step("bench", || bench::run(sh, &bench::Args::for_ci()))?;
     step("coverage", || coverage::run(sh, &coverage::Args::for_ci()))?;

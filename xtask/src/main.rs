@@ -13,6 +13,8 @@ use xshell::Shell;
 
 mod bench;
 
+mod browser;
+
 mod ci;
 
 mod coverage;
@@ -57,6 +59,8 @@ enum Task {
     Kcp(kcp::Args),
     /// Simulate agents, a hub and an API server under many seeds, or one seed with its log.
     Sim(sim::Args),
+    /// Open the hub's page in a real browser, with real agents behind it.
+    Browser(browser::Args),
     /// Measure what the project promises to cost, and compare.
     Bench(bench::Args),
     /// Print which share of the lines the tests reach; fails where it is too small.
@@ -81,6 +85,7 @@ fn main() -> anyhow::Result<()> {
         Task::Integration(args) => integration::run(&sh, &args),
         Task::Kcp(args) => kcp::run(&sh, args),
         Task::Sim(args) => sim::run(&sh, &args),
+        Task::Browser(args) => browser::run(&sh, &args),
         Task::Bench(args) => bench::run(&sh, &args),
         Task::Coverage(args) => coverage::run(&sh, &args),
         Task::Layers => layers::run(&sh),

@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::sync::watch;
 
+use super::stall::StallGuard;
 use super::timer::CoarseTimer;
 use super::timer::TICK;
 
@@ -73,7 +74,7 @@ pub(crate) async fn serve<S, B>(
         // A small answer must not wait for the acknowledgement of the one before.
         let _ = stream.set_nodelay(true);
         let connection = http
-            .serve_connection(TokioIo::new(stream), service.clone())
+            .serve_connection(TokioIo::new(StallGuard::new(stream)), service.clone())
             .with_upgrades();
         let mut stop = stop.clone();
         tokio::spawn(async move {

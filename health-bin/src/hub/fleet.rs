@@ -27,6 +27,9 @@ use metrics::Histogram;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
+use super::ops::stream::Stream;
+use super::ops::stream::Transition;
+
 /// Heard and not taken yet, of all tunnels together: each tunnel keeps its own latest beyond that.
 pub(super) const EVENTS_MAX: usize = 4096;
 
@@ -46,6 +49,7 @@ pub(super) struct SharedFleet {
     pulse: Pulse,
     heartbeats: Counter,
     skew: Histogram,
+    stream: Arc<Stream>,
 }
 
 /// What is shared.
@@ -60,7 +64,7 @@ pub(super) struct Inner {
 // === impl SharedFleet ===
 
 impl SharedFleet {
-    pub(super) fn new(terms: FleetTerms) -> Arc<Self> {
+    pub(super) fn new(terms: FleetTerms, stream: Arc<Stream>) -> Arc<Self> {
         metrics::describe_counter!("syncer_hub_heartbeats_total", "Heartbeats that arrived.");
         metrics::describe_counter!("syncer_hub_verdicts_total", "Verdicts that were given.");
         metrics::describe_histogram!(
@@ -77,6 +81,7 @@ impl SharedFleet {
             pulse: Pulse::new("fleet", PULSE_ALLOWANCE, Instant::now()),
             heartbeats: metrics::counter!("syncer_hub_heartbeats_total"),
             skew: metrics::histogram!("syncer_hub_clock_skew_seconds"),
+            stream,
         })
     }
 
@@ -133,7 +138,7 @@ impl SharedFleet {
                 self.hear(&mut inner, event);
             }
             inner.fleet.handle_timeout(now);
-            tell(&mut inner);
+            tell(&mut inner, &self.stream);
             drop(inner);
             self.pulse.beat(now);
         }
@@ -210,15 +215,18 @@ impl Inner {
 }
 
 /// One log line and one count for each verdict.
-fn tell(inner: &mut Inner) {
+fn tell(inner: &mut Inner, stream: &Stream) {
     while let Some(output) = inner.fleet.poll() {
         match output {
             FleetOutput::Verdict {
                 agent,
+                from,
                 verdict,
                 reason,
-                ..
             } => {
+                if let Some(view) = inner.fleet.view(agent) {
+                    stream.publish(Transition::of(view, from, verdict, reason));
+                }
                 metrics::counter!("syncer_hub_verdicts_total", "verdict" => verdict.label())
                     .increment(1);
                 let agent = inner.named(agent);

@@ -1,55 +1,93 @@
-//! What people and monitors ask a hub: the fleet, metrics, probes.
+//! What people and monitors ask a hub: the fleet, its changes, the page, metrics, probes.
 
-use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
 use std::time::Instant;
 
 use axum::Json;
 use axum::Router;
 use axum::extract::Path;
-use axum::extract::Query;
-use axum::extract::Request;
+use axum::extract::RawQuery;
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::http::HeaderValue;
 use axum::http::StatusCode;
 use axum::http::header;
-use axum::middleware::Next;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use axum::routing::get;
-use health_heartbeat::AgentId;
-use health_heartbeat::AgentView;
-use health_heartbeat::Channel;
-use health_heartbeat::Fleet;
-use health_heartbeat::FleetVerdict;
-use serde::Deserialize;
-use serde_json::Map;
-use serde_json::Value;
-use serde_json::json;
+use axum::routing::post;
+use secrecy::ExposeSecret;
 
 use super::HubState;
 use crate::clock::WallClock;
-use crate::exposition::Exposition;
-use crate::exposition::Kind;
 
-/// Agents in one answer, unless `limit` says otherwise.
-const LIMIT_DEFAULT: usize = 500;
-const LIMIT_MAX: usize = 5000;
+mod order;
+
+mod query;
+
+mod view;
+
+mod listing;
+
+pub(super) mod stream;
+
+mod events;
+
+mod sessions;
+
+mod access;
+
+mod page;
+
+mod metrics;
+
+use access::Caller;
+use listing::Counts;
+use listing::Listing;
+use order::Epoch;
+use query::FleetQuery;
+use sessions::Sessions;
+use stream::Stream;
+use view::AgentDetailCopy;
+
+/// What `ops` keeps beside the fleet.
+#[derive(Debug)]
+pub(super) struct OpsState {
+    epoch: Epoch,
+    pub(super) stream: Arc<Stream>,
+    sessions: Mutex<Sessions>,
+}
+
+/// What stands where nothing is.
+const PATHS: &str = "\
+/                      the fleet, for people
+/fleet                 the fleet, as JSON; ?verdict=&status=&workspace=&search=&sort=&limit=&cursor=
+/fleet/WORKSPACE/NAME  one agent
+/events                changes, as server-sent events; ?verdict=&workspace=&recent=
+/metrics               Prometheus text
+/livez, /readyz        200 while the hub works
+";
 
 /// Everything that is asked on `ops`.
 pub(super) fn router(state: Arc<HubState>) -> Router {
     let private = Router::new()
         .route("/fleet", get(fleet))
         .route("/fleet/{workspace}/{name}", get(agent))
-        .route("/metrics", get(metrics))
+        .route("/events", get(events::events))
+        .route("/metrics", get(metrics::metrics))
+        .fallback(async || (StatusCode::NOT_FOUND, PATHS))
         .layer(axum::middleware::from_fn_with_state(
             Arc::clone(&state),
-            authorize,
+            access::authorize,
         ));
     private
+        .route("/", get(page::page))
+        .route("/login", post(access::login))
+        .route("/logout", post(access::logout))
         .merge(probes())
-        .layer(axum::middleware::map_response(no_store))
+        .layer(axum::middleware::map_response(page::guard))
         .with_state(state)
 }
 
@@ -58,6 +96,14 @@ pub(super) fn probes() -> Router<Arc<HubState>> {
     Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
+}
+
+/// Begins what runs beside the answers.
+pub(super) fn start(state: &Arc<HubState>) {
+    let fleet = Arc::clone(&state.fleet);
+    let count = move || Counts::of(&fleet.lock().fleet);
+    let stream = Arc::clone(&state.ops.stream);
+    tokio::spawn(stream.run_counts(count, state.stop.clone()));
 }
 
 async fn livez(State(state): State<Arc<HubState>>) -> Response {
@@ -78,197 +124,59 @@ async fn readyz(State(state): State<Arc<HubState>>) -> Response {
     livez(State(state)).await
 }
 
-#[derive(Debug, Deserialize)]
-struct FleetQuery {
-    verdict: Option<String>,
-    workspace: Option<String>,
-    limit: Option<usize>,
-    cursor: Option<String>,
-}
-
-/// The fleet, by workspace and name; `next` continues where this answer ends.
-async fn fleet(State(state): State<Arc<HubState>>, Query(query): Query<FleetQuery>) -> Response {
-    let verdict = match query.verdict.as_deref().map(parse_verdict).transpose() {
-        Ok(verdict) => verdict,
-        Err(text) => return (StatusCode::BAD_REQUEST, text).into_response(),
+/// A page of the fleet; `next` continues where it ends.
+async fn fleet(State(state): State<Arc<HubState>>, RawQuery(query): RawQuery) -> Response {
+    let epoch = &state.ops.epoch;
+    let query = match FleetQuery::parse(&query.unwrap_or_default(), epoch) {
+        Ok(query) => query,
+        Err(problem) => return bad_request(&problem),
     };
-    let wall = WallClock::now();
-    let limit = query.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX);
-    let inner = state.fleet.lock();
-    let mut matching = inner
-        .fleet
-        .views()
-        .filter(|view| verdict.is_none_or(|verdict| view.verdict() == verdict))
-        .filter(|view| {
-            query
-                .workspace
-                .as_ref()
-                .is_none_or(|name| shown(view.id()) == *name)
-        })
-        .skip_while(|view| {
-            query
-                .cursor
-                .as_ref()
-                .is_some_and(|at| view.id().to_string() <= *at)
-        });
-    let page: Vec<_> = matching.by_ref().take(limit).collect();
-    let more = matching.next().is_some();
-    let next = page
-        .last()
-        .filter(|_| more)
-        .map(|last| last.id().to_string());
-    Json(json!({
-        "agents": page.iter().map(|view| summary(*view, &wall)).collect::<Vec<_>>(),
-        "next": next,
-        "counts": counts(&inner.fleet),
-    }))
-    .into_response()
+    let listing = Listing::of(&state.fleet.lock().fleet, &query, epoch);
+    let json = listing.json(&query, epoch, &WallClock::now());
+    ([(header::CONTENT_TYPE, "application/json")], json).into_response()
 }
 
 async fn agent(
     State(state): State<Arc<HubState>>,
     Path((workspace, name)): Path<(String, String)>,
 ) -> Response {
-    let wall = WallClock::now();
-    let workspace = if workspace == "-" {
-        String::new()
-    } else {
-        workspace
-    };
-    let id = AgentId { workspace, name };
-    let inner = state.fleet.lock();
-    let known = inner.fleet.find(&id).and_then(|key| inner.fleet.view(key));
-    let Some(view) = known else {
-        return (StatusCode::NOT_FOUND, format!("no agent {id}\n")).into_response();
-    };
-    let mut answer = summary(view, &wall);
-    answer.insert(
-        "deciding".to_owned(),
-        json!(view.carried().map(|carried| carried.deciding)),
-    );
-    let report = inner
-        .report(view.key())
-        .and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok());
-    answer.insert("report".to_owned(), report.into());
-    let transitions = view.transitions().map(|one| {
-        json!({
-            "at": wall.show(one.at),
-            "verdict": one.verdict.as_str(),
-            "reason": one.reason.as_str(),
-        })
-    });
-    answer.insert("transitions".to_owned(), transitions.collect());
-    Json(answer).into_response()
-}
-
-/// One agent in a list.
-fn summary(view: AgentView<'_>, wall: &WallClock) -> Map<String, Value> {
-    let carried = view.carried();
-    let evidence: Map<_, _> = Channel::ALL
-        .into_iter()
-        .filter_map(|channel| {
-            let at = view.last_evidence(channel)?;
-            let age = wall.instant().saturating_duration_since(at).as_secs_f64();
-            Some((
-                channel.as_str().to_owned(),
-                json!({ "at": wall.show(at), "ageSeconds": age }),
-            ))
-        })
-        .collect();
-    let summary = json!({
-        "workspace": view.id().workspace,
-        "name": view.id().name,
-        "verdict": view.verdict().as_str(),
-        "reason": view.reason().as_str(),
-        "since": wall.show(view.since()),
-        "status": carried.and_then(|carried| carried.status),
-        "slot": carried.map(|carried| carried.slot),
-        "incarnation": carried.map(|carried| carried.incarnation),
-        "sequence": carried.map(|carried| carried.sequence),
-        "heartbeats": view.heartbeats(),
-        "lastEvidence": evidence,
-    });
-    if let Value::Object(map) = summary {
-        return map;
-    }
-    Map::new()
-}
-
-fn counts(fleet: &Fleet) -> BTreeMap<&'static str, usize> {
-    FleetVerdict::ALL
-        .into_iter()
-        .map(|verdict| (verdict.as_str(), fleet.count(verdict)))
-        .collect()
-}
-
-async fn metrics(State(state): State<Arc<HubState>>) -> Response {
-    let mut text = Exposition::default();
-    text.family(
-        "syncer_health_build_info",
-        Kind::Gauge,
-        "1, with the version as a label.",
-    )
-    .sample(&[("version", crate::VERSION)], 1.0);
-    text.family("syncer_hub_agents", Kind::Gauge, "Agents by verdict.");
-    let (counts, tunnels) = {
+    let id = view::named(workspace, name);
+    let found = {
         let inner = state.fleet.lock();
-        (counts(&inner.fleet), inner.tunnels())
+        let key = inner.fleet.find(&id);
+        key.map(|key| AgentDetailCopy::of(inner.fleet.view(key), inner.report(key)))
     };
-    for verdict in FleetVerdict::ALL {
-        let count = counts.get(verdict.as_str()).copied().unwrap_or_default();
-        text.sample(&[("verdict", verdict.label())], count as f64);
+    match found {
+        Some(found) => Json(found.detail(&WallClock::now())).into_response(),
+        None => (StatusCode::NOT_FOUND, format!("no agent {id}\n")).into_response(),
     }
-    text.family("syncer_hub_tunnels", Kind::Gauge, "Open tunnels.")
-        .sample(&[], tunnels as f64);
-    state.process.borrow().write(&mut text);
-    let mut answer = state.exporter.render();
-    answer.push_str(&text.finish());
-    (
-        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
-        answer,
-    )
-        .into_response()
 }
 
-/// Asks for the bearer token, where one is set.
-async fn authorize(
-    State(state): State<Arc<HubState>>,
-    headers: HeaderMap,
-    request: Request,
-    next: Next,
-) -> Response {
-    if state.ops_token.admits(&headers) {
-        return next.run(request).await;
+fn bad_request(problem: &impl Display) -> Response {
+    (StatusCode::BAD_REQUEST, format!("{problem}\n")).into_response()
+}
+
+// === impl OpsState ===
+
+impl OpsState {
+    pub(super) fn new(now: Instant) -> Self {
+        let epoch = Epoch::begin(now);
+        Self {
+            stream: Stream::new(epoch.tag.clone()),
+            epoch,
+            sessions: Mutex::new(Sessions::new(now)),
+        }
     }
-    let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
-    (
-        StatusCode::UNAUTHORIZED,
-        challenge,
-        "a bearer token is needed\n",
-    )
-        .into_response()
-}
 
-async fn no_store(mut response: Response) -> Response {
-    let value = HeaderValue::from_static("no-store");
-    response.headers_mut().insert(header::CACHE_CONTROL, value);
-    response
-}
+    fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
-fn parse_verdict(text: &str) -> Result<FleetVerdict, String> {
-    let known = FleetVerdict::ALL
-        .into_iter()
-        .find(|verdict| verdict.label() == text.to_lowercase());
-    known.ok_or_else(|| {
-        format!("unknown verdict {text:?}, one of Pending, Alive, Suspect, Lost, Left\n")
-    })
-}
-
-/// A workspace as it is written in paths and queries.
-fn shown(id: &AgentId) -> &str {
-    if id.workspace.is_empty() {
-        "-"
-    } else {
-        &id.workspace
+    /// Whether who was let in would be let in now.
+    fn still_admits(&self, caller: &Caller) -> bool {
+        match caller {
+            Caller::Free => true,
+            Caller::Session(id) => self.sessions().holds(id.expose_secret(), Instant::now()),
+        }
     }
 }

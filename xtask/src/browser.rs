@@ -1,0 +1,127 @@
+//! Subcommand: cargo xtask browser
+
+use std::path::Path;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use xshell::Shell;
+use xshell::cmd;
+
+use crate::project_root;
+
+/// Whether the suite may be left out.
+#[derive(clap::Args, Default)]
+pub(crate) struct Args {
+    /// Whether a machine without a browser is an error instead of a skip.
+    #[arg(skip)]
+    must_run: bool,
+}
+
+impl Args {
+    /// CI never skips.
+    pub(crate) const fn for_ci() -> Self {
+        Self { must_run: true }
+    }
+}
+
+/// A program that the suite needs, and the packages that bring it on Debian and its descendants.
+struct Tool {
+    name: &'static str,
+    packages: &'static [&'static str],
+}
+
+/// The distribution's browser is used as it is: the suite downloads none.
+const CHROMIUM: Tool = Tool {
+    name: "chromium",
+    packages: &["chromium", "fonts-dejavu-core"],
+};
+
+const NODE: Tool = Tool {
+    name: "node",
+    packages: &["nodejs"],
+};
+
+const NPM: Tool = Tool {
+    name: "npm",
+    packages: &["npm"],
+};
+
+/// A hub with ten thousand agents and a browser need minutes, not tens of them.
+const MINUTES_MAX: &str = "10m";
+
+/// Opens the hub's page in a real browser: everything runs on loopback, in `target/browser` are the
+/// screenshots.
+pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
+    let mut found = Vec::new();
+    for tool in [CHROMIUM, NODE, NPM] {
+        let Some(path) = tool.find(sh) else {
+            let name = tool.name;
+            anyhow::ensure!(
+                !args.must_run,
+                "browser: this machine has no {name}, and CI never skips"
+            );
+            println!("browser: skipped, this machine has no {name} and it cannot be installed");
+            return Ok(());
+        };
+        found.push(path);
+    }
+    let chromium = found.swap_remove(0);
+    cmd!(sh, "cargo build --locked -p health-bin").run()?;
+    let root = project_root()?;
+    let _program = sh.push_env("SYNCER_HEALTH_BIN", program(sh)?);
+    let _chromium = sh.push_env("CHROMIUM_BIN", chromium);
+    let _screenshots = sh.push_env("SCREENSHOTS", root.join("target/browser"));
+    let _folder = sh.push_dir(root.join("xtask/browser"));
+    cmd!(
+        sh,
+        "npm ci --no-audit --no-fund --ignore-scripts --loglevel error"
+    )
+    .run()?;
+    cmd!(sh, "timeout {MINUTES_MAX} node suite.mjs").run()?;
+    Ok(())
+}
+
+/// The program, wherever cargo builds it.
+fn program(sh: &Shell) -> anyhow::Result<PathBuf> {
+    let metadata = cmd!(sh, "cargo metadata --format-version 1 --no-deps --locked")
+        .quiet()
+        .read()?;
+    let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
+    let target = metadata["target_directory"].as_str();
+    let target = target.context("cargo tells no target folder")?;
+    Ok(Path::new(target).join("debug/syncer-health"))
+}
+
+// === impl Tool ===
+
+impl Tool {
+    /// Where it is; it is installed if it is not there and that is possible.
+    fn find(&self, sh: &Shell) -> Option<PathBuf> {
+        self.look(sh).or_else(|| {
+            if let Err(error) = self.install(sh) {
+                println!("browser: {} cannot be installed: {error}", self.name);
+            }
+            self.look(sh)
+        })
+    }
+
+    fn look(&self, sh: &Shell) -> Option<PathBuf> {
+        let name = self.name;
+        let path = cmd!(sh, "which {name}")
+            .quiet()
+            .ignore_stderr()
+            .read()
+            .ok()?;
+        Some(PathBuf::from(path)).filter(|path| path.is_file())
+    }
+
+    fn install(&self, sh: &Shell) -> anyhow::Result<()> {
+        let is_root = cmd!(sh, "id -u").quiet().read()? == "0";
+        anyhow::ensure!(is_root, "that needs root");
+        let _quiet = sh.push_env("DEBIAN_FRONTEND", "noninteractive");
+        let packages = self.packages;
+        cmd!(sh, "apt-get update --quiet").run()?;
+        let options = ["--quiet", "--yes", "--no-install-recommends"];
+        Ok(cmd!(sh, "apt-get install {options...} {packages...}").run()?)
+    }
+}
