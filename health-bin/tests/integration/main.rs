@@ -27,6 +27,9 @@ mod options;
 mod fleet;
 
 #[cfg(feature = "hub")]
+mod ops;
+
+#[cfg(feature = "hub")]
 mod peer;
 
 #[cfg(feature = "hub")]

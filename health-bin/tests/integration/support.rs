@@ -22,7 +22,11 @@ mod proxy;
 #[cfg(feature = "transport-lease")]
 pub(crate) use cluster::Cluster;
 pub(crate) use http::Answer;
+#[cfg(feature = "hub")]
+pub(crate) use http::ask;
 pub(crate) use http::get;
+#[cfg(feature = "hub")]
+pub(crate) use http::head;
 pub(crate) use program::Program;
 pub(crate) use program::run_to_end;
 #[cfg(feature = "transport-lease")]

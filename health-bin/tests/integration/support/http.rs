@@ -21,13 +21,21 @@ pub(crate) async fn get(
     path: &str,
     headers: &[(&str, &str)],
 ) -> Option<Answer> {
+    ask(address, "GET", path, headers, "").await
+}
+
+/// Asks for a path with any method and a body; nothing if nobody answers.
+pub(crate) async fn ask(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Option<Answer> {
     let mut stream = TcpStream::connect(address).await.ok()?;
-    let mut request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
-    for (name, value) in headers {
-        request.push_str(&format!("{name}: {value}\r\n"));
-    }
-    request.push_str("\r\n");
+    let request = head(address, method, path, headers, body.len());
     stream.write_all(request.as_bytes()).await.ok()?;
+    stream.write_all(body.as_bytes()).await.ok()?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).await.ok()?;
     let text = String::from_utf8(bytes).ok()?;
@@ -38,6 +46,25 @@ pub(crate) async fn get(
         head: head.to_lowercase(),
         body: body.to_owned(),
     })
+}
+
+/// A request's head; the connection ends with the answer.
+pub(crate) fn head(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    length: usize,
+) -> String {
+    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
+    if length > 0 {
+        head.push_str(&format!("Content-Length: {length}\r\n"));
+    }
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str("\r\n");
+    head
 }
 
 impl Answer {
