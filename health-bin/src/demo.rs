@@ -137,8 +137,9 @@ fn print_where_to_look(hub: &Hub, agents: &[Agent]) {
     let ops = hub.ops_address();
     say(
         &mut out,
-        "\nA hub and its agents run in this process. Look at the fleet:\n",
+        "\nA hub and its agents run in this process. Look at the fleet, in a browser or here:\n",
     );
+    say(&mut out, &format!("  http://{ops}/"));
     say(&mut out, &format!("  curl -s http://{ops}/fleet"));
     say(
         &mut out,

@@ -128,7 +128,7 @@ impl Hub {
         let ops_token = BearerToken::read("ops.tokenFile", &config.ops.token_file)?;
         let (server, server_address) = listen("server.bind", config.server.bind).await?;
         let (ops, ops_address) = listen("ops.bind", config.ops.bind).await?;
-        let ops_state = ops::OpsState::new(Instant::now());
+        let ops_state = ops::OpsState::new(config, Instant::now());
         let fleet = SharedFleet::new(config.fleet_terms(), Arc::clone(&ops_state.stream));
         let (events, heard) = mpsc::channel(fleet::EVENTS_MAX);
         tokio::spawn(Arc::clone(&fleet).run(heard));

@@ -40,7 +40,7 @@ export async function liveFleet() {
     await live("yes");
     await until("four are Alive", async () => (await count("Alive")) === "4");
     await row("edge-3").getByText("Unhealthy").waitFor();
-    await row("edge-3").getByText("queue", { exact: false }).waitFor();
+    await row("edge-3").getByText(`queue: ${HOSTILE}`).waitFor();
     await row("edge-1").getByText("Healthy").waitFor();
     equal((await names()).toSorted(), ["edge-1", "edge-2", "edge-3", "edge-4"], "the rows");
     await page.locator("#recent li", { hasText: "edge-4" }).first().waitFor();
@@ -163,6 +163,14 @@ export async function liveFleet() {
     agents.set("edge-4", agent(program.tunnels, "edge-4", FINE));
     await row("edge-4").locator(".v.Alive").waitFor();
     await until("nobody is Lost", async () => (await count("Lost")) === "0");
+  });
+  await check("live: a hub that is frozen is told, though its connections are open", page, async () => {
+    page.mayFail = true;
+    program.child.kill("SIGSTOP");
+    await live("no");
+    program.child.kill("SIGCONT");
+    await live("yes");
+    page.mayFail = false;
   });
   await check("live: a hub that ends is told, and one that is back is live without a reload", page, async () => {
     page.mayFail = true;

@@ -128,14 +128,15 @@ export async function hub({ server = "127.0.0.1:0", ops = "127.0.0.1:0", opsToke
 }
 
 /** An agent with beats of 1 s and a timeout of 3 s; `components` are YAML. */
-export function agent(tunnels, name, components = "") {
+export function agent(tunnels, name, components = "", { workspace = "root:org:edge", token = "" } = {}) {
+  const tokenFile = token ? `, tokenFile: '${file(token)}'` : "";
   const config = file(`
-syncTarget: { name: '${name}', workspace: 'root:org:edge' }
+syncTarget: { name: '${name}', workspace: '${workspace}' }
 server: { bind: '127.0.0.1:0', drainDelay: 0s }
 heartbeat:
   interval: 1s
   timeout: 3s
-  websocket: { url: 'ws://${tunnels}/tunnel' }
+  websocket: { url: 'ws://${tunnels}/tunnel'${tokenFile} }
 ${components}`);
   return new Program(["run", "--config", config]);
 }

@@ -9,9 +9,12 @@ use xshell::cmd;
 
 use crate::project_root;
 
-/// Whether the suite may be left out.
+/// What is done with the browser.
 #[derive(clap::Args, Default)]
 pub(crate) struct Args {
+    /// Take the README's picture anew instead, into docs/fleet.png.
+    #[arg(long)]
+    picture: bool,
     /// Whether a machine without a browser is an error instead of a skip.
     #[arg(skip)]
     must_run: bool,
@@ -20,7 +23,10 @@ pub(crate) struct Args {
 impl Args {
     /// CI never skips.
     pub(crate) const fn for_ci() -> Self {
-        Self { must_run: true }
+        Self {
+            picture: false,
+            must_run: true,
+        }
     }
 }
 
@@ -77,7 +83,13 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
         "npm ci --no-audit --no-fund --ignore-scripts --loglevel error"
     )
     .run()?;
-    cmd!(sh, "timeout {MINUTES_MAX} node suite.mjs").run()?;
+    let _picture = sh.push_env("PICTURE", root.join("docs/fleet.png"));
+    let script = if args.picture {
+        "picture.mjs"
+    } else {
+        "suite.mjs"
+    };
+    cmd!(sh, "timeout {MINUTES_MAX} node {script}").run()?;
     Ok(())
 }
 

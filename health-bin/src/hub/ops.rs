@@ -22,6 +22,7 @@ use secrecy::ExposeSecret;
 
 use super::HubState;
 use crate::clock::WallClock;
+use crate::config::HubConfig;
 
 mod order;
 
@@ -58,6 +59,8 @@ pub(super) struct OpsState {
     epoch: Epoch,
     pub(super) stream: Arc<Stream>,
     sessions: Mutex<Sessions>,
+    /// Whether a site's name is refused; see [`access::loopback_names`].
+    loopback_names_only: bool,
 }
 
 /// What stands where nothing is.
@@ -86,6 +89,10 @@ pub(super) fn router(state: Arc<HubState>) -> Router {
         .route("/", get(page::page))
         .route("/login", post(access::login))
         .route("/logout", post(access::logout))
+        .layer(axum::middleware::from_fn_with_state(
+            Arc::clone(&state),
+            access::loopback_names,
+        ))
         .merge(probes())
         .layer(axum::middleware::map_response(page::guard))
         .with_state(state)
@@ -159,12 +166,13 @@ fn bad_request(problem: &impl Display) -> Response {
 // === impl OpsState ===
 
 impl OpsState {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(config: &HubConfig, now: Instant) -> Self {
         let epoch = Epoch::begin(now);
         Self {
             stream: Stream::new(epoch.tag.clone()),
             epoch,
             sessions: Mutex::new(Sessions::new(now)),
+            loopback_names_only: config.ops.token_file.is_empty() && !config.ops.insecure,
         }
     }
 

@@ -4,6 +4,10 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use tempfile::TempDir;
+use tokio::io::AsyncBufReadExt;
+use tokio::io::AsyncWriteExt;
+use tokio::io::BufReader;
+use tokio::net::TcpStream;
 
 use crate::fleet::agent;
 use crate::fleet::hub;
@@ -179,6 +183,28 @@ async fn every_answer_forbids_to_keep_to_frame_and_to_guess_and_the_page_all_tha
 }
 
 #[tokio::test]
+async fn a_site_whose_name_means_our_address_reads_nothing_where_nobody_is_asked() {
+    let evil = [("Host", "evil.example")];
+    for (more, status) in [("", 421), (", insecure: true", 200)] {
+        let (_hub, ops, _folder) = expecting(&["root/edge-1"], more).await;
+        for path in ["/fleet", "/", "/events?x", "/metrics", "/nothing"] {
+            let head = ask_as(ops, path, &evil).await;
+            let found = if path == "/nothing" && status == 200 {
+                404
+            } else {
+                status
+            };
+            assert!(
+                head.starts_with(&format!("http/1.1 {found}")),
+                "{path}: {head}"
+            );
+        }
+        let probe = ask_as(ops, "/livez", &evil).await;
+        assert!(probe.starts_with("http/1.1 200"), "{probe}");
+    }
+}
+
+#[tokio::test]
 async fn the_page_changes_nothing_and_what_changes_something_is_a_post() {
     let (_hub, _, ops) = hub("127.0.0.1:0", "127.0.0.1:0").await;
     for (method, path, status) in [
@@ -254,4 +280,20 @@ async fn pitfall_43_open_streams_do_not_hold_up_the_end() {
         events.ended().await;
     }
     drop((agent, unread));
+}
+
+/// The head of what is answered to a request with these headers and no others.
+async fn ask_as(ops: SocketAddr, path: &str, headers: &[(&str, &str)]) -> String {
+    let mut stream = TcpStream::connect(ops).await.expect("somebody listens");
+    let headers = headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\r\n"));
+    let request = format!("GET {path} HTTP/1.1\r\n{}\r\n", headers.collect::<String>());
+    stream
+        .write_all(request.as_bytes())
+        .await
+        .expect("it takes it");
+    let mut lines = BufReader::new(stream).lines();
+    let line = lines.next_line().await.expect("an answer");
+    line.unwrap_or_default().to_lowercase()
 }

@@ -62,6 +62,37 @@ pub(super) async fn authorize(
     (StatusCode::UNAUTHORIZED, challenge, text).into_response()
 }
 
+/// Refuses who asks a hub of loopback by the name of a site.
+///
+/// A site can make its name mean our address, and a browser would then let it read what it asks us
+/// for. Where nobody is asked for a token, only names that no site can have are answered.
+pub(super) async fn loopback_names(
+    State(state): State<Arc<HubState>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let host = request.headers().get(header::HOST);
+    let host = host.map_or(Some(""), |host| host.to_str().ok());
+    if !state.ops.loopback_names_only || host.is_some_and(is_no_site) {
+        return next.run(request).await;
+    }
+    let text = "without ops.tokenFile this hub is asked as localhost or by its address; set \
+                ops.tokenFile, or ops.insecure: true\n";
+    (StatusCode::MISDIRECTED_REQUEST, text).into_response()
+}
+
+/// Whether a host is an address or `localhost`; a request that names none comes from no browser.
+fn is_no_site(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let address = name.trim_start_matches('[').trim_end_matches(']');
+    name.is_empty()
+        || name.eq_ignore_ascii_case("localhost")
+        || address.parse::<std::net::IpAddr>().is_ok()
+}
+
 /// On what ground these headers may pass, if they may.
 pub(super) fn caller(state: &HubState, headers: &HeaderMap) -> Option<Caller> {
     if state.ops_token.admits(headers) {
@@ -211,6 +242,25 @@ mod tests {
                 headers.insert(header::ORIGIN, origin.parse().unwrap());
             }
             assert_eq!(is_from_here(&headers), is_ours, "{site:?} {origin:?}");
+        }
+    }
+
+    #[test]
+    fn a_site_has_neither_an_address_nor_the_name_localhost() {
+        for (host, is_no_site) in [
+            ("", true),
+            ("localhost", true),
+            ("LocalHost:8083", true),
+            ("127.0.0.1:8083", true),
+            ("127.0.0.1", true),
+            ("[::1]:8083", true),
+            ("::1", true),
+            ("evil.example:8083", false),
+            ("localhost.evil.example", false),
+            ("127.0.0.1.evil.example", false),
+            ("127.0.0.1@evil", false),
+        ] {
+            assert_eq!(super::is_no_site(host), is_no_site, "{host}");
         }
     }
 

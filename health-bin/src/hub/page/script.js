@@ -18,6 +18,8 @@
   const ASK_GAP = 1000;
   /** A hub that does not answer within this time is not live. */
   const ANSWER_MAX = 8000;
+  /** A page that is not live after this time says so. */
+  const SOON_MAX = 3000;
   /** A stream that ended for good is tried again after this time. */
   const STREAM_AGAIN = 2000;
   /** Somebody who listens is told of changes at most this often. */
@@ -178,15 +180,21 @@
     heardAt = Date.now();
   }
 
+  const openedAt = Date.now();
+  let wasLive = false;
+
   function showLive() {
     const live = streamOpen && answered;
+    wasLive ||= live;
+    const soon = !wasLive && Date.now() - openedAt < SOON_MAX;
     const shown = $("live");
     const was = shown.dataset.live;
-    shown.dataset.live = live ? "yes" : "no";
-    const since = heardAt === null ? "connecting …" : "not live since " + clock(heardAt) + " (" + duration(Date.now() - heardAt) + ")";
-    const said = live ? "live" : since;
+    shown.dataset.live = live ? "yes" : soon ? "soon" : "no";
+    const since = heardAt === null ? openedAt : heardAt;
+    const said = live ? "live" : soon ? "connecting …" : "not live since " + clock(since) + " (" + duration(Date.now() - since) + ")";
     if ($("live-text").textContent !== said) $("live-text").textContent = said;
-    if (heardAt !== null && was !== shown.dataset.live) announce(live ? "live again" : "not live: the hub does not answer");
+    if (was === shown.dataset.live || was === "soon") return;
+    announce(live ? "live again" : "not live: the hub does not answer");
   }
 
   let asking = null;
@@ -464,9 +472,9 @@
   function decidingLine(agent) {
     const deciding = Array.isArray(agent.deciding) ? agent.deciding : [];
     const healthy = agent.status === "Healthy";
-    const parts = deciding.map((one) => text(one.component) + (healthy || !one.reason ? "" : " " + text(one.reason)));
+    const parts = deciding.map((one) => text(one.component) + (healthy ? "" : ": " + text(one.message || one.reason)));
     const line = element("span", healthy ? "by dim" : "by", parts.join(", "));
-    line.title = deciding.map((one) => text(one.component) + ": " + text(one.message || one.reason)).join("\n");
+    line.title = deciding.map((one) => text(one.component) + " " + text(one.reason) + ": " + text(one.message)).join("\n");
     return line;
   }
 
@@ -596,7 +604,7 @@
       definition.append(value);
       return [element("dt", "", name), definition];
     }));
-    showDeciding(agent.deciding);
+    showDeciding(agent);
     showTransitions(agent);
     const raw = JSON.stringify(agent, null, 2);
     // Only what is new is drawn: somebody may be reading.
@@ -612,8 +620,8 @@
     return made;
   }
 
-  function showDeciding(deciding) {
-    const items = (Array.isArray(deciding) ? deciding : []).map((one) => {
+  function showDeciding(agent) {
+    const items = (Array.isArray(agent.deciding) ? agent.deciding : []).map((one) => {
       const item = element("li");
       const why = [one.reason, one.message].filter(Boolean).map(text).join(": ");
       const named = element("span");
@@ -621,7 +629,7 @@
       item.append(statusElement(one.status), named);
       return item;
     });
-    $("detail-deciding").replaceChildren(...(items.length ? items : [element("li", "dim", "Nothing was said yet.")]));
+    $("detail-deciding").replaceChildren(...(items.length ? items : [element("li", "dim", agent.status === "Healthy" ? "Nothing is wrong." : "Nothing was said yet.")]));
   }
 
   function showTransitions(agent) {
