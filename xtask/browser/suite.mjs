@@ -8,7 +8,7 @@ import { liveFleet } from "./live.mjs";
 import { login } from "./login.mjs";
 
 try {
-  // The many are expected and lost half a minute later, so they start first.
+  // The many are expected and lost a minute and a half later, so they start first.
   const many = await fleetOfMany();
   await login();
   await liveFleet();

@@ -151,7 +151,8 @@ async fn agent(
     let found = {
         let inner = state.fleet.lock();
         let key = inner.fleet.find(&id);
-        key.map(|key| AgentDetailCopy::of(inner.fleet.view(key), inner.report(key)))
+        let view = key.and_then(|key| inner.fleet.view(key));
+        view.map(|view| AgentDetailCopy::of(view, inner.report(view.key())))
     };
     match found {
         Some(found) => Json(found.detail(&WallClock::now())).into_response(),

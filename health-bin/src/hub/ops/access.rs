@@ -254,7 +254,7 @@ mod tests {
             ("127.0.0.1:8083", true),
             ("127.0.0.1", true),
             ("[::1]:8083", true),
-            ("::1", true),
+            ("[::1]", true),
             ("evil.example:8083", false),
             ("localhost.evil.example", false),
             ("127.0.0.1.evil.example", false),

@@ -28,9 +28,11 @@ pub(super) struct Listing {
     /// How many agents the filter admits, on all pages together.
     pub(super) matching: usize,
     pub(super) counts: Counts,
+    /// Whether verdicts wait, since so many fell silent together.
+    doubt: bool,
 }
 
-/// The whole fleet by verdict.
+/// The whole fleet by verdict, in the order of [`FleetVerdict::ALL`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Counts([usize; FleetVerdict::ALL.len()]);
 
@@ -42,6 +44,7 @@ struct Answer<'a> {
     next: Option<String>,
     matching: usize,
     counts: BTreeMap<&'static str, usize>,
+    doubt: bool,
 }
 
 // === impl Listing ===
@@ -49,12 +52,10 @@ struct Answer<'a> {
 impl Listing {
     /// Chooses and copies a page. Its cost grows with the fleet: call it once a request.
     pub(super) fn of(fleet: &Fleet, query: &FleetQuery, epoch: &Epoch) -> Self {
-        let mut counts = Counts::default();
         let mut matching = 0;
         let mut scratch = String::new();
         let mut found: Vec<(Place, u32, AgentView<'_>)> = Vec::new();
         for (number, view) in (0..).zip(fleet.views()) {
-            counts.add(view.verdict());
             if !query.filter.admits(view, &mut scratch) {
                 continue;
             }
@@ -89,7 +90,8 @@ impl Listing {
                 .collect(),
             next,
             matching,
-            counts,
+            counts: Counts::of(fleet),
+            doubt: fleet.doubts(),
         }
     }
 
@@ -106,6 +108,7 @@ impl Listing {
             next: next.map(|position| query.sort.cursor(position, epoch)),
             matching: self.matching,
             counts: self.counts.named(),
+            doubt: self.doubt,
         };
         // Strings and numbers have a form in JSON.
         serde_json::to_vec(&answer).unwrap_or_default()
@@ -116,15 +119,20 @@ impl Listing {
 
 impl Counts {
     pub(super) fn of(fleet: &Fleet) -> Self {
-        let mut counts = Self::default();
-        for view in fleet.views() {
-            counts.add(view.verdict());
-        }
-        counts
+        Self(FleetVerdict::ALL.map(|verdict| fleet.count(verdict)))
     }
 
-    pub(super) const fn add(&mut self, verdict: FleetVerdict) {
-        self.0[verdict as usize] += 1;
+    /// So many agents are Lost and no others are there.
+    #[cfg(test)]
+    pub(super) fn lost(count: usize) -> Self {
+        let of = |verdict| {
+            if verdict == FleetVerdict::Lost {
+                count
+            } else {
+                0
+            }
+        };
+        Self(FleetVerdict::ALL.map(of))
     }
 
     /// How many agents have a verdict.

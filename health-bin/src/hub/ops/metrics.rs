@@ -21,9 +21,10 @@ pub(super) async fn metrics(State(state): State<Arc<HubState>>) -> Response {
 }
 
 fn render(state: &HubState) -> String {
-    let (counts, tunnels) = {
+    let (counts, doubts, tunnels) = {
         let inner = state.fleet.lock();
-        (Counts::of(&inner.fleet), inner.tunnels())
+        let fleet = &inner.fleet;
+        (Counts::of(fleet), fleet.doubts(), inner.tunnels())
     };
     let mut text = Exposition::default();
     let help = "1, with the version as a label.";
@@ -34,6 +35,9 @@ fn render(state: &HubState) -> String {
         let count = counts.get(verdict) as f64;
         text.sample(&[("verdict", verdict.label())], count);
     }
+    let help = "1 while verdicts wait, since so many fell silent together.";
+    text.family("syncer_hub_doubt", Kind::Gauge, help)
+        .sample(&[], f64::from(u8::from(doubts)));
     text.family("syncer_hub_tunnels", Kind::Gauge, "Open tunnels.")
         .sample(&[], tunnels as f64);
     let help = "Open streams of transitions.";

@@ -129,7 +129,7 @@ impl Sort {
                 at: since,
             },
             SortKey::Status => Place {
-                rank: status_rank(view.carried().map(|carried| carried.status)),
+                rank: status_rank(view.carried().and_then(|carried| carried.status)),
                 at: since,
             },
             SortKey::Since => Place { rank: 0, at: since },

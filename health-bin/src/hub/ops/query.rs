@@ -142,9 +142,9 @@ impl Filter {
     /// Whether an agent is meant. `scratch` is written over: names are compared without a copy
     /// for each.
     pub(super) fn admits(&self, view: AgentView<'_>, scratch: &mut String) -> bool {
-        let status = view.carried().map(|carried| carried.status);
+        let status = || view.carried().and_then(|carried| carried.status);
         admits(&self.verdicts, &view.verdict())
-            && admits(&self.statuses, &status)
+            && (self.statuses.is_empty() || self.statuses.contains(&status()))
             && self.admits_workspace(view.id())
             && self.admits_name(view.id(), scratch)
     }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use health_heartbeat::AgentId;
+use health_heartbeat::FleetReason;
 use health_heartbeat::FleetVerdict;
 use tokio::sync::Semaphore;
 use tokio::sync::watch;
@@ -36,7 +37,7 @@ pub(in crate::hub) struct Transition {
     /// To what.
     pub(in crate::hub) verdict: FleetVerdict,
     /// Why, for machines.
-    pub(in crate::hub) reason: &'static str,
+    pub(in crate::hub) reason: FleetReason,
 }
 
 /// The stream, as who tells and who reads share it.

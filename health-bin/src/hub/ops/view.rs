@@ -4,15 +4,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use std::time::Instant;
 
 use health_core::HealthStatus;
 use health_heartbeat::AgentId;
 use health_heartbeat::AgentView;
 use health_heartbeat::Channel;
+use health_heartbeat::FleetReason;
 use health_heartbeat::FleetVerdict;
+use health_heartbeat::InstanceView;
 use health_heartbeat::wire::DecidingPayload;
-use health_heartbeat::wire::HeartbeatPayload;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -24,20 +26,37 @@ use crate::clock::WallClock;
 pub(super) struct AgentCopy {
     pub(super) id: AgentId,
     verdict: FleetVerdict,
-    reason: &'static str,
+    reason: FleetReason,
     since: Instant,
+    is_held: bool,
     last_evidence: [Option<Instant>; Channel::ALL.len()],
     heartbeats: u64,
-    carried: Option<HeartbeatPayload>,
+    skew_ms: Option<i32>,
+    /// The instance that was heard last.
+    carried: Option<InstanceCopy>,
 }
 
 /// An agent with all that is known of it, copied.
 #[derive(Debug)]
 pub(super) struct AgentDetailCopy {
-    pub(super) agent: AgentCopy,
-    pub(super) report: Option<Arc<RawValue>>,
+    agent: AgentCopy,
+    report: Option<Arc<RawValue>>,
+    allowance: Duration,
+    tunnels: u32,
+    instances: Vec<InstanceCopy>,
     /// The oldest first.
-    transitions: Vec<(Instant, FleetVerdict, &'static str)>,
+    transitions: Vec<health_heartbeat::Transition>,
+}
+
+#[derive(Debug)]
+struct InstanceCopy {
+    slot: String,
+    incarnation: String,
+    sequence: u64,
+    status: Option<HealthStatus>,
+    deciding: Vec<DecidingPayload>,
+    seen: Instant,
+    left: bool,
 }
 
 /// An agent in a list.
@@ -49,11 +68,13 @@ pub(super) struct AgentSummary<'a> {
     verdict: &'static str,
     reason: &'static str,
     since: String,
+    held: bool,
     status: Option<HealthStatus>,
     slot: Option<&'a str>,
     incarnation: Option<&'a str>,
     sequence: Option<u64>,
     heartbeats: u64,
+    skew_seconds: Option<f64>,
     last_evidence: BTreeMap<&'static str, EvidenceShown>,
     deciding: Option<&'a [DecidingPayload]>,
 }
@@ -64,8 +85,22 @@ pub(super) struct AgentSummary<'a> {
 pub(super) struct AgentDetail<'a> {
     #[serde(flatten)]
     summary: AgentSummary<'a>,
+    timeout_seconds: f64,
+    tunnels: u32,
+    instances: Vec<InstanceShown<'a>>,
     report: Option<&'a RawValue>,
     transitions: Vec<TransitionShown>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct InstanceShown<'a> {
+    slot: &'a str,
+    incarnation: &'a str,
+    sequence: u64,
+    status: Option<HealthStatus>,
+    seen: String,
+    left: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -118,7 +153,7 @@ pub(super) fn transition(transition: &Transition, wall: &WallClock) -> String {
         name: &transition.agent.name,
         from: transition.from.map(FleetVerdict::as_str),
         verdict: transition.verdict.as_str(),
-        reason: transition.reason,
+        reason: transition.reason.as_str(),
     };
     // Strings have a form in JSON.
     serde_json::to_string(&shown).unwrap_or_default()
@@ -136,9 +171,11 @@ impl AgentCopy {
             verdict: view.verdict(),
             reason: view.reason(),
             since: view.since(),
+            is_held: view.is_held(),
             last_evidence: Channel::ALL.map(|channel| view.last_evidence(channel)),
             heartbeats: view.heartbeats(),
-            carried: view.carried().cloned(),
+            skew_ms: view.skew_ms(),
+            carried: view.carried().map(InstanceCopy::of),
         }
     }
 
@@ -158,13 +195,15 @@ impl AgentCopy {
             workspace: workspace(&self.id),
             name: &self.id.name,
             verdict: self.verdict.as_str(),
-            reason: self.reason,
+            reason: self.reason.as_str(),
             since: wall.show(self.since),
-            status: carried.map(|carried| carried.status),
+            held: self.is_held,
+            status: carried.and_then(|carried| carried.status),
             slot: carried.map(|carried| carried.slot.as_str()),
             incarnation: carried.map(|carried| carried.incarnation.as_str()),
             sequence: carried.map(|carried| carried.sequence),
             heartbeats: self.heartbeats,
+            skew_seconds: self.skew_ms.map(|skew| f64::from(skew) / 1e3),
             last_evidence: last_evidence.collect(),
             deciding: carried.map(|carried| carried.deciding.as_slice()),
         }
@@ -178,21 +217,55 @@ impl AgentDetailCopy {
         Self {
             agent: AgentCopy::of(view),
             report,
+            allowance: view.allowance(),
+            tunnels: view.tunnels(),
+            instances: view.instances().map(InstanceCopy::of).collect(),
             transitions: view.transitions().collect(),
         }
     }
 
     pub(super) fn detail(&self, wall: &WallClock) -> AgentDetail<'_> {
         let transitions = self.transitions.iter();
-        let shown = transitions.map(|(at, verdict, reason)| TransitionShown {
-            at: wall.show(*at),
-            verdict: verdict.as_str(),
-            reason,
+        let transitions = transitions.map(|one| TransitionShown {
+            at: wall.show(one.at),
+            verdict: one.verdict.as_str(),
+            reason: one.reason.as_str(),
         });
+        let instances = self.instances.iter().map(|one| one.shown(wall));
         AgentDetail {
             summary: self.agent.summary(wall),
+            timeout_seconds: self.allowance.as_secs_f64(),
+            tunnels: self.tunnels,
+            instances: instances.collect(),
             report: self.report.as_deref(),
-            transitions: shown.collect(),
+            transitions: transitions.collect(),
+        }
+    }
+}
+
+// === impl InstanceCopy ===
+
+impl InstanceCopy {
+    fn of(view: InstanceView<'_>) -> Self {
+        Self {
+            slot: view.slot.to_owned(),
+            incarnation: view.incarnation.to_owned(),
+            sequence: view.sequence,
+            status: view.status,
+            deciding: view.deciding.to_vec(),
+            seen: view.seen,
+            left: view.left,
+        }
+    }
+
+    fn shown(&self, wall: &WallClock) -> InstanceShown<'_> {
+        InstanceShown {
+            slot: &self.slot,
+            incarnation: &self.incarnation,
+            sequence: self.sequence,
+            status: self.status,
+            seen: wall.show(self.seen),
+            left: self.left,
         }
     }
 }
@@ -200,25 +273,21 @@ impl AgentDetailCopy {
 // === impl Transition ===
 
 impl Transition {
-    /// The transition of an agent to a verdict that it has given just now.
+    /// A change that the fleet tells of an agent.
     pub(in crate::hub) fn of(
         view: AgentView<'_>,
+        from: FleetVerdict,
         verdict: FleetVerdict,
-        reason: &'static str,
+        reason: FleetReason,
     ) -> Self {
-        let mut before = FleetVerdict::Pending;
-        let mut found = None;
-        for (at, next, why) in view.transitions() {
-            if (next, why) == (verdict, reason) {
-                found = Some((at, before));
-            }
-            before = next;
-        }
-        let (at, from) = found.unzip();
+        // Another may have followed already, so the time is looked for.
+        let told = view
+            .transitions()
+            .filter(|one| (one.verdict, one.reason) == (verdict, reason));
         Self {
-            at: at.unwrap_or_else(|| view.since()),
+            at: told.last().map_or_else(|| view.since(), |one| one.at),
             agent: view.id().clone(),
-            from,
+            from: Some(from),
             verdict,
             reason,
         }

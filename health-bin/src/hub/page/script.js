@@ -235,6 +235,7 @@
       heard();
       next = fleet.next;
       showCounts(fleet.counts);
+      $("doubt").hidden = !fleet.doubt;
       showRows(fleet.agents, fleet.matching);
     } catch (error) {
       if (asking !== mine || mine.signal.aborted) return;
@@ -438,7 +439,8 @@
       row.className = "is-" + (VERDICTS.includes(agent.verdict) ? agent.verdict : "Pending");
     }
     setTime(made.since, agent.since);
-    if (shown.reason !== agent.reason) cells[3].textContent = text(agent.reason);
+    const reason = text(agent.reason) + (agent.held ? ", held" : "");
+    if (shown.reason !== reason) cells[3].textContent = reason;
     if (shown.status !== agent.status || shown.verdict !== agent.verdict) {
       const status = statusElement(agent.status);
       // Of one who is silent it is what it said last.
@@ -451,7 +453,7 @@
     const deciding = JSON.stringify(agent.deciding);
     if (shown.deciding !== deciding) cells[5].replaceChildren(decidingLine(agent));
     setTime(made.last, latest(agent.lastEvidence), " ago");
-    made.shown = { verdict: agent.verdict, reason: agent.reason, status: agent.status, deciding };
+    made.shown = { verdict: agent.verdict, reason, status: agent.status, deciding };
     const at = changed.get(key(agent));
     if (at !== undefined) {
       changed.delete(key(agent));
@@ -597,8 +599,13 @@
     if (lastHeard.length === 0) facts.push(["Last heard", element("span", "dim", "never")]);
     for (const [channel, seen] of lastHeard) facts.push(["Last heard", labelled(channel + " ", timeElement(seen.at, " ago"))]);
     facts.push(["Heartbeats", element("span", "", Number(agent.heartbeats || 0).toLocaleString())]);
-    if (agent.slot) facts.push(["Slot", element("span", "", text(agent.slot))]);
-    if (agent.incarnation) facts.push(["Incarnation", element("span", "", text(agent.incarnation))]);
+    facts.push(["Timeout", element("span", "", text(agent.timeoutSeconds) + " s")]);
+    if (typeof agent.skewSeconds === "number") facts.push(["Its clock", element("span", "", skew(agent.skewSeconds))]);
+    for (const one of Array.isArray(agent.instances) ? agent.instances : []) {
+      const instance = labelled(text(one.slot) + " ", element("span", "dim", text(one.incarnation)));
+      instance.append(" ", one.left ? element("span", "dim", "left") : statusElement(one.status));
+      facts.push(["Instance", instance]);
+    }
     $("detail-facts").replaceChildren(...facts.flatMap(([name, value]) => {
       const definition = element("dd");
       definition.append(value);
@@ -612,6 +619,12 @@
     detailShown = raw;
     showReport(agent.report);
     $("detail-json").textContent = raw.length > 200000 ? raw.slice(0, 200000) + "\n…" : raw;
+  }
+
+  function skew(seconds) {
+    const size = Math.abs(seconds);
+    if (size < 0.5) return "as the hub's";
+    return (size < 10 ? size.toFixed(1) : Math.round(size)) + " s " + (seconds > 0 ? "ahead" : "behind");
   }
 
   function labelled(label, value) {

@@ -1,7 +1,9 @@
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 
 use health_heartbeat::AgentId;
+use health_heartbeat::FleetReason;
 use health_heartbeat::FleetVerdict;
 
 use super::super::stream::Transition;
@@ -137,15 +139,9 @@ async fn counts_are_told_when_they_change_and_at_most_once_a_second() {
     let mut reader = room.reader("", &Start::default());
     reader.next().await.unwrap();
     let stream = Arc::clone(&room.stream);
-    let counted = std::sync::Mutex::new(Counts::default());
+    let looks = AtomicUsize::new(0);
     // With each look another one is Lost, five times; after that nothing changes any more.
-    let count = move || {
-        let mut counts = counted.lock().unwrap();
-        if counts.get(FleetVerdict::Lost) < 5 {
-            counts.add(FleetVerdict::Lost);
-        }
-        *counts
-    };
+    let count = move || Counts::lost(looks.fetch_add(1, Ordering::Relaxed).min(4) + 1);
     tokio::spawn(stream.run_counts(count, room.stop.subscribe()));
     let mut last = Instant::now();
     for lost in 1..=5 {
@@ -210,7 +206,7 @@ impl Room {
             },
             from: Some(FleetVerdict::Alive),
             verdict,
-            reason: "HeartbeatTimeout",
+            reason: FleetReason::HeartbeatTimeout,
         });
     }
 

@@ -6,9 +6,9 @@ use fastrand::Rng;
 use health_core::HealthStatus;
 use health_heartbeat::AgentId;
 use health_heartbeat::AgentKey;
-use health_heartbeat::Channel;
 use health_heartbeat::Evidence;
 use health_heartbeat::FleetTerms;
+use health_heartbeat::TunnelId;
 use health_heartbeat::wire::HeartbeatPayload;
 
 use super::super::order::SortKey;
@@ -30,8 +30,8 @@ fn the_silent_come_first_and_of_them_the_longest_silent() {
             town.beat(name, HealthStatus::Healthy);
         }
     }
-    town.tell("left", Evidence::Opened { heartbeats: true });
-    town.tell("left", Evidence::Goodbye);
+    town.open("left");
+    town.leave("left");
     town.pass(20);
     for name in ["suspect", "alive-1", "alive-2"] {
         town.beat(name, HealthStatus::Healthy);
@@ -84,7 +84,7 @@ fn an_empty_workspace_is_asked_for_by_a_dash() {
         workspace: String::new(),
         name: "nowhere".to_owned(),
     };
-    town.fleet.admit(id, now);
+    town.fleet.admit(id, now).expect("there is room");
     assert_eq!(town.pages("workspace=-").concat(), ["nowhere"]);
     assert_eq!(town.pages("workspace=root").concat(), ["edge-1"]);
     assert_eq!(town.pages("workspace=root&workspace=-").concat().len(), 2);
@@ -158,6 +158,9 @@ fn paging_while_the_fleet_changes_repeats_and_loses_nobody_who_stays_as_it_is() 
     }
 }
 
+/// Each agent has one at most.
+const TUNNEL: TunnelId = TunnelId(1);
+
 /// A fleet, its time and its chance.
 struct Town {
     fleet: Fleet,
@@ -170,8 +173,15 @@ struct Town {
 impl Town {
     fn new(seed: u64) -> Self {
         let now = Instant::now();
+        let terms = FleetTerms {
+            timeout_first: Duration::from_secs(30),
+            // Nobody doubts, and nobody is forgotten.
+            mass_min: AGENTS_MAX * 2,
+            forget_after: Duration::from_secs(1_000_000),
+            ..FleetTerms::default()
+        };
         Self {
-            fleet: Fleet::new(FleetTerms::default()),
+            fleet: Fleet::new(terms, now),
             epoch: Epoch::begin(now),
             now,
             rng: Rng::with_seed(seed),
@@ -184,11 +194,11 @@ impl Town {
             workspace: "root".to_owned(),
             name: name.to_owned(),
         };
-        let key = self.fleet.admit(id, self.now);
+        let key = self.fleet.admit(id, self.now).expect("there is room");
         self.keys.insert(name.to_owned(), key);
     }
 
-    fn tell(&mut self, name: &str, evidence: Evidence) {
+    fn tell(&mut self, name: &str, evidence: Evidence<'_>) {
         self.fleet.evidence(self.keys[name], evidence, self.now);
     }
 
@@ -204,10 +214,24 @@ impl Town {
             deciding: Vec::new(),
         };
         let evidence = Evidence::Heartbeat {
-            channel: Channel::Tunnel,
-            payload: Box::new(payload),
+            tunnel: TUNNEL,
+            payload: &payload,
+            skew_ms: None,
         };
         self.tell(name, evidence);
+    }
+
+    fn open(&mut self, name: &str) {
+        let evidence = Evidence::Opened {
+            tunnel: TUNNEL,
+            heartbeats: true,
+        };
+        self.tell(name, evidence);
+    }
+
+    fn leave(&mut self, name: &str) {
+        self.tell(name, Evidence::Goodbye { tunnel: TUNNEL });
+        self.tell(name, Evidence::Closed { tunnel: TUNNEL });
     }
 
     fn pass(&mut self, secs: u64) {
@@ -224,9 +248,9 @@ impl Town {
             return;
         };
         match self.rng.u8(0..5) {
-            0 => self.tell(&name, Evidence::Opened { heartbeats: true }),
-            1 => self.tell(&name, Evidence::Goodbye),
-            2 => self.tell(&name, Evidence::Closed),
+            0 => self.open(&name),
+            1 => self.leave(&name),
+            2 => self.tell(&name, Evidence::Closed { tunnel: TUNNEL }),
             _ => {
                 let status = self.rng.choice(HealthStatus::ALL).unwrap();
                 self.beat(&name, status);

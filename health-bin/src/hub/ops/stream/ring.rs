@@ -96,6 +96,7 @@ mod tests {
     use std::time::Instant;
 
     use health_heartbeat::AgentId;
+    use health_heartbeat::FleetReason;
     use health_heartbeat::FleetVerdict;
 
     use super::*;
@@ -134,7 +135,7 @@ mod tests {
             },
             from: None,
             verdict: FleetVerdict::Alive,
-            reason: "HeartbeatReceived",
+            reason: FleetReason::HeartbeatReceived,
         }
     }
 }
