@@ -37,6 +37,7 @@ checks:
   await agents.get("lab-1").end("SIGTERM");
   await count("Lost", 1);
   await count("Left", 1);
+  await page.locator("#rows tr.is-Lost").waitFor();
   await page.getByText("62 % of the syncs fail").waitFor();
   // So that what has changed just now is not marked any more.
   await page.emulateMedia({ reducedMotion: "reduce" });

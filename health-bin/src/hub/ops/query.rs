@@ -165,7 +165,12 @@ impl Filter {
         }
         scratch.clear();
         for part in [view::workspace(id), "/", &id.name] {
-            scratch.extend(part.chars().flat_map(char::to_lowercase));
+            scratch.push_str(part);
+        }
+        // Nearly all names are ASCII, and then nothing is allocated.
+        match scratch.is_ascii() {
+            true => scratch.make_ascii_lowercase(),
+            false => *scratch = scratch.to_lowercase(),
         }
         scratch.contains(&self.search)
     }

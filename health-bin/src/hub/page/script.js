@@ -423,7 +423,7 @@
     const name = element("button", "name", text(agent.name));
     name.type = "button";
     name.setAttribute("aria-haspopup", "dialog");
-    cells[1].append(name, element("span", "ws", text(agent.workspace)));
+    cells[1].append(name, " ", element("span", "ws", text(agent.workspace)));
     const since = element("time");
     cells[2].append(since);
     const last = element("time");
