@@ -1,11 +1,13 @@
 //! A page of the fleet.
 //!
-//! Under the fleet's lock it walks with small keys and copies one page's agents; what is written is
-//! written outside of it.
+//! Under the fleet's lock one walk with small keys chooses the page; its agents are copied a few at a
+//! time, and written outside of it. In between others have their turn: a page of thousands delays
+//! no heartbeat by more than a few milliseconds.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use health_heartbeat::AgentKey;
 use health_heartbeat::AgentView;
 use health_heartbeat::Fleet;
 use health_heartbeat::FleetVerdict;
@@ -16,13 +18,12 @@ use super::order::Place;
 use super::order::Position;
 use super::query::FleetQuery;
 use super::view::AgentCopy;
-use super::view::AgentSummary;
 use crate::clock::WallClock;
 
-/// A page of the fleet, copied.
+/// Which agents are on a page.
 #[derive(Debug)]
 pub(super) struct Listing {
-    pub(super) agents: Vec<AgentCopy>,
+    pub(super) chosen: Vec<AgentKey>,
     /// Where the page ended, if more follows.
     pub(super) next: Option<Position>,
     /// How many agents the filter admits, on all pages together.
@@ -32,25 +33,35 @@ pub(super) struct Listing {
     doubt: bool,
 }
 
-/// The whole fleet by verdict, in the order of [`FleetVerdict::ALL`].
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Counts([usize; FleetVerdict::ALL.len()]);
+/// What `/fleet` answers, as far as it is written.
+#[derive(Debug)]
+pub(super) struct Answer {
+    wall: WallClock,
+    text: Vec<u8>,
+    is_empty: bool,
+}
 
-/// What `/fleet` answers.
+/// What stands behind the agents.
 #[derive(Debug, Serialize)]
-struct Answer<'a> {
-    now: String,
-    agents: Vec<AgentSummary<'a>>,
+struct End {
     next: Option<String>,
     matching: usize,
     counts: BTreeMap<&'static str, usize>,
     doubt: bool,
+    now: String,
 }
+
+/// So many agents are copied and written at a time: about a millisecond.
+pub(super) const AT_ONCE: usize = 64;
+
+/// The whole fleet by verdict, in the order of [`FleetVerdict::ALL`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Counts([usize; FleetVerdict::ALL.len()]);
 
 // === impl Listing ===
 
 impl Listing {
-    /// Chooses and copies a page. Its cost grows with the fleet: call it once a request.
+    /// Chooses a page. Its cost grows with the fleet: call it once a request.
     pub(super) fn of(fleet: &Fleet, query: &FleetQuery, epoch: &Epoch) -> Self {
         let mut matching = 0;
         let mut scratch = String::new();
@@ -84,34 +95,58 @@ impl Listing {
                 id: view.id().clone(),
             });
         Self {
-            agents: found
-                .iter()
-                .map(|(_, _, view)| AgentCopy::of(*view))
-                .collect(),
+            chosen: found.iter().map(|(_, _, view)| view.key()).collect(),
             next,
             matching,
             counts: Counts::of(fleet),
             doubt: fleet.doubts(),
         }
     }
+}
 
-    /// The page as JSON.
-    pub(super) fn json(&self, query: &FleetQuery, epoch: &Epoch, wall: &WallClock) -> Vec<u8> {
-        let next = self.next.as_ref();
-        let answer = Answer {
-            now: wall.show(wall.instant()),
-            agents: self
-                .agents
-                .iter()
-                .map(|agent| agent.summary(wall))
-                .collect(),
+// === impl Answer ===
+
+impl Answer {
+    pub(super) fn begin(wall: WallClock) -> Self {
+        Self {
+            wall,
+            text: b"{\"agents\":[".to_vec(),
+            is_empty: true,
+        }
+    }
+
+    /// Writes some agents.
+    pub(super) fn add(&mut self, agents: &[AgentCopy]) {
+        for agent in agents {
+            if !self.is_empty {
+                self.text.push(b',');
+            }
+            self.is_empty = false;
+            self.write(&agent.summary(&self.wall));
+        }
+    }
+
+    /// Writes the rest.
+    pub(super) fn end(mut self, listing: &Listing, query: &FleetQuery, epoch: &Epoch) -> Vec<u8> {
+        let next = listing.next.as_ref();
+        let end = End {
             next: next.map(|position| query.sort.cursor(position, epoch)),
-            matching: self.matching,
-            counts: self.counts.named(),
-            doubt: self.doubt,
+            matching: listing.matching,
+            counts: listing.counts.named(),
+            doubt: listing.doubt,
+            now: self.wall.show(self.wall.instant()),
         };
-        // Strings and numbers have a form in JSON.
-        serde_json::to_vec(&answer).unwrap_or_default()
+        self.text.push(b']');
+        let opened = self.text.len();
+        self.write(&end);
+        // The end goes on with the object that the beginning has opened.
+        self.text[opened] = b',';
+        self.text
+    }
+
+    fn write(&mut self, value: &impl Serialize) {
+        // Strings and numbers have a form in JSON, and a Vec takes it.
+        let _ = serde_json::to_writer(&mut self.text, value);
     }
 }
 

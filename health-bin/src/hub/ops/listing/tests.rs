@@ -100,11 +100,34 @@ fn a_page_tells_how_many_match_and_how_many_there_are() {
     town.beat("b", HealthStatus::Healthy);
     let query = town.query("verdict=Pending&limit=1");
     let listing = Listing::of(&town.fleet, &query, &town.epoch);
-    assert_eq!((listing.agents.len(), listing.matching), (1, 2));
+    assert_eq!((listing.chosen.len(), listing.matching), (1, 2));
     assert!(listing.next.is_some());
     assert_eq!(listing.counts.get(FleetVerdict::Pending), 2);
     assert_eq!(listing.counts.get(FleetVerdict::Alive), 1);
     assert_eq!(listing.counts, Counts::of(&town.fleet));
+}
+
+#[test]
+fn an_answer_that_is_written_in_parts_is_one_object() {
+    let mut town = Town::new(0);
+    for agents in 0..4 {
+        let query = town.query("limit=2");
+        let listing = Listing::of(&town.fleet, &query, &town.epoch);
+        let mut answer = Answer::begin(WallClock::now());
+        for key in &listing.chosen {
+            answer.add(&[AgentCopy::of(town.fleet.view(*key).unwrap())]);
+        }
+        let json = answer.end(&listing, &query, &town.epoch);
+        let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        assert_eq!(json["agents"].as_array().map(Vec::len), Some(agents.min(2)));
+        assert_eq!(json["next"].is_string(), agents > 2, "{json}");
+        assert_eq!(
+            (&json["matching"], &json["doubt"]),
+            (&agents.into(), &false.into())
+        );
+        assert_eq!(json["counts"]["Pending"], agents);
+        town.admit(&format!("agent-{agents}"));
+    }
 }
 
 /// While pages are read the fleet changes: who does not change is listed exactly once.
@@ -127,13 +150,13 @@ fn paging_while_the_fleet_changes_repeats_and_loses_nobody_who_stays_as_it_is() 
         loop {
             let query = town.query(&format!("{query}&cursor={cursor}"));
             let listing = Listing::of(&town.fleet, &query, &town.epoch);
-            assert!(listing.agents.len() <= limit, "seed {seed}");
-            for agent in &listing.agents {
-                *listed.entry(agent.id.name.clone()).or_default() += 1;
+            assert!(listing.chosen.len() <= limit, "seed {seed}");
+            for name in town.names(&listing) {
+                *listed.entry(name).or_default() += 1;
             }
             let Some(next) = listing.next else { break };
             assert_eq!(
-                listing.agents.len(),
+                listing.chosen.len(),
                 limit,
                 "seed {seed}: more follows, so it is full"
             );
@@ -271,6 +294,11 @@ impl Town {
             .collect()
     }
 
+    fn names(&self, listing: &Listing) -> Vec<String> {
+        let views = listing.chosen.iter().map(|key| self.fleet.view(*key));
+        views.map(|view| view.unwrap().id().name.clone()).collect()
+    }
+
     /// The names on each page.
     fn pages(&self, query: &str) -> Vec<Vec<String>> {
         let mut pages = Vec::new();
@@ -278,8 +306,7 @@ impl Town {
         loop {
             let query = self.query(&format!("{query}&limit=2&cursor={cursor}"));
             let listing = Listing::of(&self.fleet, &query, &self.epoch);
-            let names = listing.agents.into_iter().map(|agent| agent.id.name);
-            pages.push(names.collect());
+            pages.push(self.names(&listing));
             match listing.next {
                 Some(next) => cursor = query.sort.cursor(&next, &self.epoch),
                 None => return pages,
