@@ -93,6 +93,10 @@ pub(crate) enum Manifests {
     Crd,
     /// The least rights of the agent of this configuration; bind them to its user.
     Rbac(RunArgs),
+    /// The least rights of the hub of this configuration, in each workspace that it watches, and
+    /// for the Lease by which hubs lead in turn.
+    #[cfg(feature = "hub")]
+    Hub(RunArgs),
 }
 
 #[derive(Debug, Args)]

@@ -17,12 +17,15 @@ use health_heartbeat::Identity;
 
 use crate::agent::Agent;
 use crate::agent::AgentSetup;
+use crate::agent::identity;
 use crate::cli::DemoArgs;
 use crate::config::AgentConfig;
 use crate::config::ConfigDuration;
+use crate::config::Environment;
 use crate::config::HubConfig;
 use crate::config::LogConfig;
 use crate::hub::Hub;
+use crate::hub::HubSetup;
 use crate::logging;
 use crate::process;
 use crate::run::rand_seed;
@@ -47,9 +50,13 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let exporter = Exporter::install()?;
     exporter.spawn_upkeep();
     let process = process::spawn_sampler();
-    let mut hub_config = HubConfig::default();
-    hub_config.server.bind = loopback(hub_config.server.bind.port());
-    let hub = Hub::start(&hub_config, exporter.clone(), process.clone()).await?;
+    let mut hub = HubSetup {
+        config: HubConfig::default(),
+        kubeconfig_variable: None,
+        identity: identity("demo-hub", &Environment::new()),
+    };
+    hub.config.server.bind = loopback(hub.config.server.bind.port());
+    let hub = Hub::start(&hub, exporter.clone(), process.clone()).await?;
     let mut agents = Vec::new();
     for number in 1..=args.agents {
         let setup = AgentSetup {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use anyhow::Context;
+use health_heartbeat::Identity;
 use health_transport_ws::CloseReason;
 use health_transport_ws::TunnelEvent;
 use hyper_util::service::TowerToHyperService;
@@ -53,6 +54,11 @@ mod fleet;
 
 mod ops;
 
+mod plane;
+
+#[cfg_attr(not(feature = "transport-lease"), path = "hub/no_cluster.rs")]
+mod cluster;
+
 use auth::Auth;
 use door::Door;
 use files::Places;
@@ -67,9 +73,20 @@ pub(crate) struct Hub {
     state: Arc<HubState>,
     stop: watch::Sender<bool>,
     servers: [JoinHandle<()>; 2],
+    cluster: Option<cluster::Running>,
     server_address: SocketAddr,
     ops_address: SocketAddr,
     limit: usize,
+}
+
+/// What a hub is made of.
+#[derive(Debug)]
+pub(crate) struct HubSetup {
+    pub(crate) config: HubConfig,
+    /// The value of the environment's `KUBECONFIG`.
+    pub(crate) kubeconfig_variable: Option<String>,
+    /// Who it is among the hubs that share a Lease.
+    pub(crate) identity: Identity,
 }
 
 /// What the hub's answers are made from.
@@ -88,6 +105,8 @@ struct HubState {
     message_bytes: usize,
     seed: u64,
     stop: watch::Receiver<bool>,
+    /// Whether this hub leads; a standby takes no tunnels.
+    leads: watch::Receiver<bool>,
     exporter: Exporter,
     process: watch::Receiver<ProcessSample>,
 }
@@ -99,11 +118,11 @@ const OPS_CONNECTIONS_MAX: usize = 256;
 const STOP_MAX: Duration = Duration::from_secs(3);
 
 /// Runs a hub until a signal ends it.
-pub(crate) async fn run(config: HubConfig) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(setup: HubSetup) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::install()?;
     let exporter = Exporter::install()?;
     exporter.spawn_upkeep();
-    let hub = Hub::start(&config, exporter, process::spawn_sampler()).await?;
+    let hub = Hub::start(&setup, exporter, process::spawn_sampler()).await?;
     signals.stop().await;
     tracing::info!("ending: agents are told when to come back; a second signal aborts");
     tokio::select! {
@@ -117,23 +136,42 @@ pub(crate) async fn run(config: HubConfig) -> anyhow::Result<ExitCode> {
 impl Hub {
     /// Starts a hub on the current runtime.
     pub(crate) async fn start(
-        config: &HubConfig,
+        setup: &HubSetup,
         exporter: Exporter,
         process: watch::Receiver<ProcessSample>,
     ) -> anyhow::Result<Self> {
         let now = Instant::now();
-        let auth = Auth::read(config, None, now)?;
+        let config = &setup.config;
+        let seed = rand_seed();
+        let place = cluster::Place {
+            config,
+            kubeconfig_variable: setup.kubeconfig_variable.as_deref(),
+            identity: &setup.identity,
+            seed,
+        };
+        let workspaces = cluster::Workspaces::connect(&place).await?;
+        let asked = workspaces.as_ref().filter(|_| config.auth.token_review);
+        let reviewer = asked.map(cluster::Workspaces::reviewer);
+        let auth = Auth::read(config, reviewer, now)?;
         let tls = ServerTls::read(&config.server.tls, now)?;
         let connections = Places::find(config.limits.connections);
         let ops_token = BearerToken::read("ops.tokenFile", &config.ops.token_file)?;
         let (server, server_address) = listen("server.bind", config.server.bind).await?;
         let (ops, ops_address) = listen("ops.bind", config.ops.bind).await?;
         let ops_state = ops::OpsState::new(config, Instant::now());
-        let fleet = SharedFleet::new(config.fleet_terms(), Arc::clone(&ops_state.stream));
+        let registry = Arc::<Registry>::default();
+        let stream = Arc::clone(&ops_state.stream);
+        let fleet = SharedFleet::new(config.fleet_terms(), stream, Arc::clone(&registry));
+        let (cluster, leads) = match workspaces {
+            Some(workspaces) => {
+                let (running, leads) = workspaces.run(&place, &fleet).await?;
+                (Some(running), leads)
+            }
+            None => (None, watch::channel(true).1),
+        };
         let (events, heard) = mpsc::channel(fleet::EVENTS_MAX);
-        tokio::spawn(Arc::clone(&fleet).run(heard));
+        tokio::spawn(Arc::clone(&fleet).run(heard, leads.clone()));
         let (stop, stopped) = watch::channel(false);
-        let seed = rand_seed();
         let state = Arc::new(HubState {
             fleet,
             auth,
@@ -142,15 +180,17 @@ impl Hub {
             events,
             connections: AtomicU64::new(0),
             places: Arc::new(Semaphore::new(connections.tunnels)),
-            registry: Arc::default(),
+            registry,
             pressure: Mutex::new(Pressure::new(seed, now)),
             message_bytes: config.limits.message_bytes,
             seed,
             stop: stopped.clone(),
+            leads,
             exporter,
             process,
         });
         state.expect_new_targets();
+        tokio::spawn(Arc::clone(&state).follow_lead());
         let door = Door {
             tls,
             router: endpoint::router(Arc::clone(&state)),
@@ -181,6 +221,7 @@ impl Hub {
             state,
             stop,
             servers,
+            cluster,
             server_address,
             ops_address,
             limit: connections.tunnels,
@@ -212,6 +253,9 @@ impl Hub {
                 tracing::warn!(%error, "a server ended badly");
             }
         }
+        if let Some(cluster) = self.cluster {
+            cluster.stop().await;
+        }
         tracing::info!("the hub has ended");
     }
 }
@@ -227,6 +271,17 @@ impl HubState {
     fn expect_new_targets(&self) {
         for id in self.auth.new_targets() {
             self.fleet.expect(id);
+        }
+    }
+
+    /// Sends the tunnels to whichever hub leads, once this one does not any more.
+    async fn follow_lead(self: Arc<Self>) {
+        let mut leads = self.leads.clone();
+        while leads.wait_for(|leads| *leads).await.is_ok()
+            && leads.wait_for(|leads| !leads).await.is_ok()
+        {
+            tracing::warn!("this hub does not lead any more: its tunnels are sent away");
+            self.drain();
         }
     }
 

@@ -8,10 +8,16 @@ use health_transport_lease::manifests;
 use serde_json::Value;
 
 use crate::config::AgentConfig;
+#[cfg(feature = "hub")]
+use crate::config::HubConfig;
 use crate::run::say;
 
 /// The names of the roles of an agent, before the target's name.
 const ROLE: &str = "syncer-health";
+
+/// The name of a hub's roles.
+#[cfg(feature = "hub")]
+const HUB_ROLE: &str = "syncer-health-hub";
 
 /// Prints the SyncTarget's definition.
 pub(crate) fn crd() -> anyhow::Result<ExitCode> {
@@ -38,6 +44,28 @@ pub(crate) fn rbac(config: &AgentConfig) -> anyhow::Result<ExitCode> {
         ));
     }
     roles.push(manifests::target_role(&name, target));
+    print(&roles)
+}
+
+/// Prints the least rights of the hub of this configuration: those in each workspace that it
+/// watches and, where several hubs lead in turn, those for their Lease in the kubeconfig's own.
+#[cfg(feature = "hub")]
+pub(crate) fn hub(config: &HubConfig) -> anyhow::Result<ExitCode> {
+    let cluster = &config.cluster;
+    let rights = manifests::HubRights {
+        namespace: &cluster.namespace,
+        write_conditions: cluster.write_conditions,
+        token_review: config.auth.token_review,
+    };
+    let mut roles = manifests::hub_roles(HUB_ROLE, rights);
+    if cluster.leader_lease.enabled {
+        roles.push(manifests::lease_role(
+            &format!("{HUB_ROLE}-leader"),
+            &cluster.namespace,
+            &cluster.leader_lease.name,
+            true,
+        ));
+    }
     print(&roles)
 }
 

@@ -23,6 +23,8 @@ use crate::config::ConfigError;
 use crate::config::Environment;
 #[cfg(feature = "hub")]
 use crate::config::HubConfig;
+#[cfg(feature = "hub")]
+use crate::hub::HubSetup;
 use crate::logging;
 #[cfg(feature = "transport-lease")]
 use crate::manifests;
@@ -69,7 +71,11 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             let (config, warnings) = hub_config(args.config.as_deref(), &environment)?;
             logging::init(config.log);
             warn(&warnings);
-            pulse(crate::hub::run(config))
+            pulse(crate::hub::run(HubSetup {
+                config,
+                kubeconfig_variable: environment.get("KUBECONFIG").cloned(),
+                identity: identity("", &environment),
+            }))
         }
         #[cfg(feature = "hub")]
         Command::Demo(args) => pulse(crate::demo::run(args)),
@@ -81,6 +87,11 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             Manifests::Rbac(args) => {
                 let (config, _) = agent_config(args.config.as_deref(), &environment)?;
                 manifests::rbac(&config)
+            }
+            #[cfg(feature = "hub")]
+            Manifests::Hub(args) => {
+                let (config, _) = hub_config(args.config.as_deref(), &environment)?;
+                manifests::hub(&config)
             }
         },
     }

@@ -81,6 +81,7 @@ pub(crate) struct LeaderLeaseConfig {
 pub(crate) struct HubHeartbeatConfig {
     pub(crate) timeout_min: ConfigDuration,
     pub(crate) timeout_max: ConfigDuration,
+    pub(crate) sync_target_timeout: ConfigDuration,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -230,6 +231,10 @@ impl HubConfig {
                 "must be longer than 0 and not longer than heartbeat.timeoutMax",
             );
         }
+        if heartbeat.sync_target_timeout.0 < heartbeat.timeout_min.0 {
+            let what = "must not be shorter than heartbeat.timeoutMin";
+            problems.add("heartbeat.syncTargetTimeout", what);
+        }
         let limits = &self.limits;
         if limits.connections == 0 {
             problems.add("limits.connections", "is 0, at least 1 is allowed");
@@ -251,6 +256,7 @@ impl HubConfig {
         FleetTerms {
             timeout_min: self.heartbeat.timeout_min.0,
             timeout_max: self.heartbeat.timeout_max.0,
+            timeout_synctarget: self.heartbeat.sync_target_timeout.0,
             ..FleetTerms::default()
         }
     }
@@ -309,6 +315,7 @@ impl Default for HubHeartbeatConfig {
         Self {
             timeout_min: ConfigDuration::secs(3),
             timeout_max: ConfigDuration::secs(600),
+            sync_target_timeout: ConfigDuration::secs(60),
         }
     }
 }

@@ -36,6 +36,9 @@ use super::pressure::Pace;
 /// When to come back to a hub that has no room for another agent.
 const FULL: Duration = Duration::from_secs(60);
 
+/// When to ask a standby again: within that time it may lead.
+const STANDBY: Duration = Duration::from_secs(3);
+
 /// Everything that is asked on `server`.
 pub(super) fn router(state: Arc<HubState>) -> Router {
     Router::new()
@@ -53,6 +56,10 @@ async fn tunnel(
         Ok(upgrade) => upgrade,
         Err(error) => return (error.status(), format!("{error}\n")).into_response(),
     };
+    if !*state.leads.borrow() {
+        let text = "this hub stands by, another one leads\n";
+        return later(StatusCode::SERVICE_UNAVAILABLE, STANDBY, text);
+    }
     let claim = Claim {
         certified: guest.certified(),
         bearer: upgrade.bearer.as_ref(),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
+use std::sync::OnceLock;
 use std::sync::PoisonError;
 use std::time::Duration;
 use std::time::Instant;
@@ -13,22 +14,29 @@ use health_core::PauseDetector;
 use health_core::Pulse;
 use health_heartbeat::AgentId;
 use health_heartbeat::AgentKey;
+use health_heartbeat::AgentView;
 use health_heartbeat::Evidence;
 use health_heartbeat::Fleet;
 use health_heartbeat::FleetOutput;
+use health_heartbeat::FleetReason;
 use health_heartbeat::FleetTerms;
 use health_heartbeat::FleetVerdict;
 use health_heartbeat::TunnelId;
+use health_transport_ws::CloseReason;
 use health_transport_ws::ConnectionId;
 use health_transport_ws::Heard;
 use health_transport_ws::TunnelEvent;
 use metrics::Counter;
 use metrics::Histogram;
 use serde_json::value::RawValue;
+use tokio::sync::Notify;
 use tokio::sync::mpsc;
+use tokio::sync::watch;
 
 use super::ops::stream::Stream;
 use super::ops::stream::Transition;
+use super::plane::ControlPlane;
+use super::registry::Registry;
 
 /// Heard and not taken yet, of all tunnels together: each tunnel keeps its own latest beyond that.
 pub(super) const EVENTS_MAX: usize = 4096;
@@ -50,6 +58,10 @@ pub(super) struct SharedFleet {
     heartbeats: Counter,
     skew: Histogram,
     stream: Arc<Stream>,
+    registry: Arc<Registry>,
+    plane: OnceLock<Arc<dyn ControlPlane>>,
+    /// Somebody has told the fleet something.
+    told: Notify,
 }
 
 /// What is shared.
@@ -64,7 +76,11 @@ pub(super) struct Inner {
 // === impl SharedFleet ===
 
 impl SharedFleet {
-    pub(super) fn new(terms: FleetTerms, stream: Arc<Stream>) -> Arc<Self> {
+    pub(super) fn new(
+        terms: FleetTerms,
+        stream: Arc<Stream>,
+        registry: Arc<Registry>,
+    ) -> Arc<Self> {
         metrics::describe_counter!("syncer_hub_heartbeats_total", "Heartbeats that arrived.");
         metrics::describe_counter!("syncer_hub_verdicts_total", "Verdicts that were given.");
         metrics::describe_histogram!(
@@ -82,7 +98,31 @@ impl SharedFleet {
             heartbeats: metrics::counter!("syncer_hub_heartbeats_total"),
             skew: metrics::histogram!("syncer_hub_clock_skew_seconds"),
             stream,
+            registry,
+            plane: OnceLock::new(),
+            told: Notify::new(),
         })
+    }
+
+    /// From now on verdicts are told there, and objects are looked at.
+    #[cfg_attr(
+        not(feature = "transport-lease"),
+        expect(dead_code, reason = "without that transport there is no API server")
+    )]
+    pub(super) fn set_plane(&self, plane: Arc<dyn ControlPlane>) {
+        if self.plane.set(plane).is_err() {
+            tracing::warn!("there is a control plane already");
+        }
+    }
+
+    /// Tells the fleet something, and what follows from it soon.
+    #[cfg_attr(
+        not(feature = "transport-lease"),
+        expect(dead_code, reason = "without that transport there is no API server")
+    )]
+    pub(super) fn with(&self, tell: impl FnOnce(&mut Fleet)) {
+        tell(&mut self.lock().fleet);
+        self.told.notify_one();
     }
 
     /// Expects an agent, if there is room.
@@ -112,19 +152,24 @@ impl SharedFleet {
         &self.pulse
     }
 
-    /// Runs until the last tunnel and the endpoint are gone.
-    pub(super) async fn run(self: Arc<Self>, mut events: mpsc::Receiver<TunnelEvent>) {
+    /// Runs until the last tunnel and the endpoint are gone. Nobody is convicted by a hub that
+    /// does not lead, and a hub that begins to gives everybody a full allowance.
+    pub(super) async fn run(
+        self: Arc<Self>,
+        mut events: mpsc::Receiver<TunnelEvent>,
+        mut leads: watch::Receiver<bool>,
+    ) {
         let mut heard = Vec::new();
+        let mut led = *leads.borrow_and_update();
         let mut pauses = PauseDetector::new(Instant::now(), crate::clock::boot());
         loop {
             let tick = Instant::now() + TICK;
-            let wake = self
-                .lock()
-                .fleet
-                .poll_timeout()
-                .map_or(tick, |at| at.min(tick));
+            let next = self.lock().fleet.poll_timeout().filter(|_| led);
+            let wake = next.map_or(tick, |at| at.min(tick));
             tokio::select! {
                 count = events.recv_many(&mut heard, EVENTS_MAX) => if count == 0 { return },
+                () = self.told.notified() => {}
+                Ok(()) = leads.changed() => {}
                 () = tokio::time::sleep_until(wake.into()) => {}
             }
             let now = Instant::now();
@@ -137,8 +182,15 @@ impl SharedFleet {
             for event in heard.drain(..) {
                 self.hear(&mut inner, event);
             }
-            inner.fleet.handle_timeout(now);
-            tell(&mut inner, &self.stream);
+            let leads = *leads.borrow();
+            if leads && !std::mem::replace(&mut led, leads) {
+                inner.fleet.take_over(now);
+            }
+            led = leads;
+            if leads {
+                inner.fleet.handle_timeout(now);
+            }
+            self.tell(&mut inner);
             drop(inner);
             self.pulse.beat(now);
         }
@@ -192,6 +244,74 @@ impl SharedFleet {
         };
         inner.fleet.evidence(agent, evidence, at);
     }
+
+    /// Has everything done that the fleet wants.
+    fn tell(&self, inner: &mut Inner) {
+        while let Some(output) = inner.fleet.poll() {
+            match output {
+                FleetOutput::Verdict {
+                    agent,
+                    from,
+                    verdict,
+                    reason,
+                } => {
+                    if let Some(view) = inner.fleet.view(agent) {
+                        self.judged(view, from, verdict, reason);
+                    }
+                }
+                FleetOutput::Confirm { agent, by } => {
+                    let plane = self.plane.get().zip(inner.fleet.view(agent));
+                    if let Some((plane, view)) = plane {
+                        plane.look(agent, view.id(), by);
+                    }
+                }
+                FleetOutput::Replace { tunnel, stay_away } => {
+                    let connection = ConnectionId(tunnel.0);
+                    let reason = CloseReason::Replaced;
+                    self.registry.close(connection, reason, Some(stay_away));
+                }
+                FleetOutput::MassSilence { silent, of } => tracing::warn!(
+                    silent,
+                    of,
+                    reason = "MassSilence",
+                    "so many fell silent at once that the fault may be this hub's; \
+                     their verdicts wait for one more timeout"
+                ),
+                FleetOutput::MassSilenceOver => tracing::info!("the mass silence is over"),
+                FleetOutput::Forgotten { agent, id } => {
+                    inner.reports.remove(&agent);
+                    if let Some(plane) = self.plane.get() {
+                        plane.forgotten(&id);
+                    }
+                    tracing::info!(agent = %id, "forgotten: nobody expects it, and it is gone");
+                }
+            }
+        }
+    }
+
+    /// One log line, one count and one event for each verdict.
+    fn judged(
+        &self,
+        view: AgentView<'_>,
+        from: FleetVerdict,
+        verdict: FleetVerdict,
+        reason: FleetReason,
+    ) {
+        self.stream
+            .publish(Transition::of(view, from, verdict, reason));
+        if let Some(plane) = self.plane.get() {
+            plane.judged(view);
+        }
+        metrics::counter!("syncer_hub_verdicts_total", "verdict" => verdict.label()).increment(1);
+        let agent = view.id();
+        match verdict {
+            FleetVerdict::Lost => tracing::warn!(%agent, %verdict, %reason),
+            FleetVerdict::Pending
+            | FleetVerdict::Alive
+            | FleetVerdict::Suspect
+            | FleetVerdict::Left => tracing::info!(%agent, %verdict, %reason),
+        }
+    }
 }
 
 // === impl Inner ===
@@ -211,49 +331,6 @@ impl Inner {
     /// How many tunnels are open.
     pub(super) fn tunnels(&self) -> usize {
         self.tunnels.len()
-    }
-}
-
-/// One log line and one count for each verdict.
-fn tell(inner: &mut Inner, stream: &Stream) {
-    while let Some(output) = inner.fleet.poll() {
-        match output {
-            FleetOutput::Verdict {
-                agent,
-                from,
-                verdict,
-                reason,
-            } => {
-                if let Some(view) = inner.fleet.view(agent) {
-                    stream.publish(Transition::of(view, from, verdict, reason));
-                }
-                metrics::counter!("syncer_hub_verdicts_total", "verdict" => verdict.label())
-                    .increment(1);
-                let agent = inner.named(agent);
-                match verdict {
-                    FleetVerdict::Lost => tracing::warn!(agent, %verdict, %reason),
-                    FleetVerdict::Pending
-                    | FleetVerdict::Alive
-                    | FleetVerdict::Suspect
-                    | FleetVerdict::Left => tracing::info!(agent, %verdict, %reason),
-                }
-            }
-            FleetOutput::MassSilence { silent, of } => {
-                tracing::warn!(
-                    silent,
-                    of,
-                    reason = "MassSilence",
-                    "so many fell silent at once that the fault may be this hub's; \
-                     their verdicts wait for one more timeout"
-                );
-            }
-            FleetOutput::MassSilenceOver => tracing::info!("the mass silence is over"),
-            FleetOutput::Forgotten { agent, id } => {
-                inner.reports.remove(&agent);
-                tracing::info!(agent = %id, "forgotten: nobody expects it, and it is gone");
-            }
-            FleetOutput::Confirm { .. } | FleetOutput::Replace { .. } => {}
-        }
     }
 }
 

@@ -132,6 +132,10 @@ async fn readyz(State(state): State<Arc<HubState>>) -> Response {
         let text = "readyz check failed: ShuttingDown\n";
         return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
     }
+    if !*state.leads.borrow() {
+        let text = "readyz check failed: Standby\n";
+        return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
+    }
     livez(State(state)).await
 }
 

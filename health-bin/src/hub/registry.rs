@@ -43,10 +43,6 @@ impl Registry {
     }
 
     /// Ends a tunnel and tells its agent why, and how long to stay away; whether there was one.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the fleet does not replace tunnels yet")
-    )]
     pub(super) fn close(
         &self,
         connection: ConnectionId,

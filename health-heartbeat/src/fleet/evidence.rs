@@ -20,7 +20,7 @@ pub enum Channel {
 }
 
 /// A sign of an agent, stamped on receipt by the caller's `now`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Evidence<'a> {
     /// A tunnel was opened.
     Opened {

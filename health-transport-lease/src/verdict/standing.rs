@@ -5,8 +5,10 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::names;
+use crate::synctarget::ConditionStatus;
 use crate::synctarget::Severity;
 use crate::verdict::WishKind;
+use crate::watch::ConditionSight;
 
 /// What the condition `HeartbeatHealthy` of a SyncTarget says to machines.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +34,21 @@ impl Standing {
             return Self::Absent;
         };
         let text = |key: &str| condition[key].as_str().unwrap_or_default();
-        let (status, severity, reason) = (text("status"), text("severity"), text("reason"));
+        Self::judge(text("status"), text("severity"), text("reason"))
+    }
+
+    /// The same, as a watch saw it.
+    #[must_use]
+    pub fn seen(condition: Option<&ConditionSight>) -> Self {
+        let Some(condition) = condition else {
+            return Self::Absent;
+        };
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        let status = condition.status.map_or("", ConditionStatus::as_str);
+        Self::judge(status, &text(&condition.severity), &text(&condition.reason))
+    }
+
+    fn judge(status: &str, severity: &str, reason: &str) -> Self {
         let same = |kind: &WishKind| {
             status == kind.status().as_str()
                 && severity == kind.severity().map_or("", Severity::as_str)

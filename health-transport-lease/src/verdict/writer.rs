@@ -11,7 +11,6 @@ use std::sync::PoisonError;
 use std::time::Instant;
 use std::time::SystemTime;
 
-use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::task::JoinSet;
@@ -36,6 +35,7 @@ use crate::verdict::VerdictMachine;
 use crate::verdict::VerdictOutput;
 use crate::verdict::VerdictStatus;
 use crate::verdict::Wish;
+use crate::watch::TargetSight;
 
 /// Keeps the condition `HeartbeatHealthy` on the SyncTargets of one workspace, in the background.
 ///
@@ -104,15 +104,14 @@ impl VerdictWriter {
     /// Hands in a SyncTarget as a watch saw it: what says so already is not written, and who
     /// writes over a verdict is noticed. Without it both are found out when there is something to
     /// write.
-    pub fn seen(&self, object: &Value) {
-        let metadata = &object["metadata"];
-        let (Some(name), Some(uid)) = (metadata["name"].as_str(), metadata["uid"].as_str()) else {
+    pub fn seen(&self, target: &str, sight: &TargetSight) {
+        let Some(uid) = &sight.uid else {
             return;
         };
         self.hand_in(VerdictInput::Seen {
-            target: name.into(),
-            uid: uid.to_owned(),
-            standing: Standing::of(object),
+            target: target.into(),
+            uid: uid.clone(),
+            standing: Standing::seen(sight.heartbeat_healthy.as_ref()),
         });
     }
 

@@ -19,6 +19,7 @@ use health_transport_lease::Wish;
 use health_transport_lease::WishKind;
 use health_transport_lease::manifests;
 use health_transport_lease::manifests::HubRights;
+use health_transport_lease::watch::TargetSight;
 use http::Method;
 use serde_json::Value;
 use serde_json::json;
@@ -81,7 +82,7 @@ pub(crate) async fn pitfall_15_a_rival_is_left_to_it(server: &Place) {
         written += 1;
         rival_writes(server).await;
         let seen = server.get(EDGE).await.done(200);
-        hub.seen(&seen);
+        hub.seen("edge-1", &TargetSight::of(&seen, None));
         until("it is written over, or left", || async {
             let standing = Standing::of(&server.get(EDGE).await.done(200));
             standing.known() == Some(WishKind::Alive) || hub.status().contested == 1
@@ -109,7 +110,7 @@ pub(crate) async fn pitfall_16_a_recreated_target_has_no_verdict_of_the_old_one(
     stands(server, WishKind::Lost).await;
     server.delete(EDGE).await.done(200);
     let new = server.post(TARGETS, &target()).await.done(201);
-    hub.seen(&new);
+    hub.seen("edge-1", &TargetSight::of(&new, None));
     until("the hub has looked", || async {
         let status = hub.status();
         status.waiting + status.in_flight == 0

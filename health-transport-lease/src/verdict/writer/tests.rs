@@ -7,6 +7,7 @@ use crate::testing::Server;
 use crate::verdict::Silence;
 use crate::verdict::WishKind;
 use http::Method;
+use serde_json::Value;
 use std::time::Duration;
 use std::time::UNIX_EPOCH;
 
@@ -35,7 +36,7 @@ async fn a_verdict_is_a_read_and_a_write_and_then_nothing() {
     let seen = server.model().object(TARGET).unwrap().clone();
     for _ in 0..10 {
         writer.tell("edge-1", lost());
-        writer.seen(&seen);
+        writer.seen("edge-1", &TargetSight::of(&seen, None));
         tokio::time::sleep(secs(60)).await;
     }
     assert!(server.model().take_requests().is_empty());
@@ -98,7 +99,7 @@ async fn what_is_seen_of_no_object_is_nothing() {
         Value::Null,
         serde_json::json!({"metadata": {"name": "edge-1"}}),
     ] {
-        writer.seen(&object);
+        writer.seen("edge-1", &TargetSight::of(&object, None));
     }
     settle().await;
     assert!(server.model().take_requests().is_empty());
