@@ -160,12 +160,9 @@ impl Workspaces {
         let leader = if config.leader_lease.enabled {
             let leader = elect(place).await?;
             let mut leadership = leader.leadership();
-            let workspaces = Arc::clone(&self);
             tasks.spawn(async move {
                 loop {
-                    let leading = leadership.borrow_and_update().leads();
-                    leads.send_replace(leading);
-                    workspaces.set_active(leading);
+                    leads.send_replace(leadership.borrow_and_update().leads());
                     if leadership.changed().await.is_err() {
                         return;
                     }
@@ -173,7 +170,7 @@ impl Workspaces {
             });
             Some(leader)
         } else {
-            self.set_active(true);
+            self.lead(true);
             tasks.spawn(async move { leads.closed().await });
             None
         };
@@ -187,13 +184,6 @@ impl Workspaces {
 
     fn of(&self, id: &AgentId) -> Option<&Arc<Workspace>> {
         self.by_name.get(&id.workspace)
-    }
-
-    fn set_active(&self, active: bool) {
-        let writers = self.by_name.values().filter_map(|it| it.writer.as_ref());
-        for writer in writers {
-            writer.set_active(active);
-        }
     }
 }
 
@@ -211,6 +201,13 @@ impl ControlPlane for Workspaces {
         }
     }
 
+    fn lead(&self, leads: bool) {
+        let writers = self.by_name.values().filter_map(|it| it.writer.as_ref());
+        for writer in writers {
+            writer.set_active(leads);
+        }
+    }
+
     fn forgotten(&self, id: &AgentId) {
         if let Some(writer) = self.of(id).and_then(|it| it.writer.as_ref()) {
             writer.forget(&id.name);
@@ -223,7 +220,7 @@ impl ControlPlane for Workspaces {
 impl Running {
     /// Writes no more, and lets another hub lead.
     pub(super) async fn stop(self) {
-        self.workspaces.set_active(false);
+        self.workspaces.lead(false);
         if let Some(leader) = &self.leader {
             leader.release().await;
         }

@@ -183,10 +183,15 @@ impl SharedFleet {
                 self.hear(&mut inner, event);
             }
             let leads = *leads.borrow();
-            if leads && !std::mem::replace(&mut led, leads) {
+            if leads && !led {
                 inner.fleet.take_over(now);
+                self.tell(&mut inner);
             }
-            led = leads;
+            if leads != std::mem::replace(&mut led, leads)
+                && let Some(plane) = self.plane.get()
+            {
+                plane.lead(leads);
+            }
             if leads {
                 inner.fleet.handle_timeout(now);
             }

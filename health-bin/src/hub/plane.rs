@@ -15,6 +15,10 @@ pub(super) trait ControlPlane: fmt::Debug + Send + Sync {
     /// Look live at the agent's objects, and tell the fleet what came of it.
     fn look(&self, agent: AgentKey, id: &AgentId, by: Instant);
 
+    /// This hub leads from now on, or does not. Whoever begins has told before that it knows of
+    /// nobody how it is: what it thought as a standby is never written.
+    fn lead(&self, leads: bool);
+
     /// The agent is no more.
     fn forgotten(&self, id: &AgentId);
 }
