@@ -30,6 +30,8 @@ pub(crate) struct Facts {
     targets: Vec<TargetFacts>,
     hub: HubState,
     deaf: Option<Deafness>,
+    /// Whether the hub doubts itself.
+    pub(crate) doubts: bool,
     /// Whether a cut-off hub must doubt itself before it convicts: all agents have tunnels, and all
     /// of them are Suspect before the first one's allowance is over.
     mass_is_sure: bool,
@@ -172,6 +174,7 @@ impl Facts {
             targets: (0..scenario.targets).map(target).collect(),
             hub: HubState::Down,
             deaf: None,
+            doubts: false,
             mass_is_sure: scenario.mass_is_sure(),
             interval: scenario.interval,
             lease_duration: scenario.lease_duration(),

@@ -368,11 +368,13 @@ impl Hub {
                 }
                 FleetOutput::MassSilence { silent, of } => {
                     core.tally.doubts += 1;
+                    core.facts.doubts = true;
                     core.log.note(core.now, Who::Hub, "mass silence", || {
                         format!("{silent} of {of}")
                     });
                 }
                 FleetOutput::MassSilenceOver => {
+                    core.facts.doubts = false;
                     core.log
                         .note(core.now, Who::Hub, "mass silence over", String::new);
                 }

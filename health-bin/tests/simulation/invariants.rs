@@ -23,6 +23,8 @@ pub(crate) enum Invariant {
     WrittenIsNotLost,
     /// When the hub hears nobody any more, nobody is Lost before two allowances.
     MassIsHeld,
+    /// A hub that doubts itself does so for a while only.
+    DoubtEnds,
     /// After healing each transport works within its bound, and goes on to.
     Recovers,
     /// After healing some agent holds each Lease, and each target with an agent is Alive.
@@ -72,6 +74,12 @@ impl World {
         tally.lost = facts.lost;
         for (seen, bound) in &facts.detection {
             tally.detection.see(*seen, *bound);
+        }
+        if facts.doubts {
+            return Err(Violation {
+                invariant: Invariant::DoubtEnds,
+                detail: "the hub doubts itself at the end".to_owned(),
+            });
         }
         for target in 0..self.scenario.targets {
             let verdict = facts.verdict_of(target);

@@ -25,6 +25,7 @@ const FIRST: Duration = Duration::from_secs(90);
 impl Facts {
     pub(crate) fn hub_started(&mut self, now: Time, allowance: Duration) {
         self.hub = HubState::Running;
+        self.doubts = false;
         for target in &mut self.targets {
             target.declared = [allowance; 2];
             target.slots.clear();
