@@ -43,6 +43,18 @@ pub(super) enum Controller {
 /// Version 1 has no word for "no limit" but the largest number of whole pages, whose size differs.
 const UNLIMITED_MIN: f64 = (1_u64 << 62) as f64;
 
+/// Finds a cgroup among the lines, and where it is mounted: both files in one text.
+#[cfg(fuzzing)]
+pub(super) fn fuzz(text: &str) {
+    for controller in [Controller::Memory, Controller::Cpu] {
+        if let Some(membership) = Membership::find(text, controller) {
+            let nowhere = Path::new("/nonexistent");
+            let levels = levels(nowhere, &membership, controller, text);
+            assert_eq!(levels, None, "nothing is mounted there");
+        }
+    }
+}
+
 // === impl Limits ===
 
 impl Limits {
