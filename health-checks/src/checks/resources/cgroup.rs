@@ -164,8 +164,9 @@ fn levels(
     mounts.sort_by_key(|(top, _)| top.components().count());
     mounts.into_iter().find_map(|(top, point)| {
         let below = membership.path.strip_prefix(&top).ok()?;
-        // Outside the namespace that this process sees.
-        if below.components().any(|part| part == Component::ParentDir) {
+        // Outside the namespace that this process sees, or of the mount.
+        let leads_out = |part| matches!(part, Component::ParentDir | Component::RootDir);
+        if below.components().any(leads_out) {
             return None;
         }
         let point = root.join(point.strip_prefix("/").ok()?);
