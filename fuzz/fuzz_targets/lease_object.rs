@@ -39,7 +39,9 @@ fuzz_target!(|bytes: &[u8]| {
 
 /// An answer begins with its status, as `409 {"kind":"Status"}`; without one it is 200.
 fn reply(line: &[u8]) -> Reply {
-    let status = line.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
+    let status = line
+        .get(..3)
+        .and_then(|digits| std::str::from_utf8(digits).ok());
     let status = status.and_then(|digits| digits.parse().ok());
     let body = match status {
         Some(_) => &line[3..],

@@ -21,7 +21,10 @@ fuzz_target!(|bytes: &[u8]| {
         }
         Err(error) => {
             let said = error.to_string();
-            assert!(!said.is_empty() && !said.contains(char::is_control), "{said:?}");
+            assert!(
+                !said.is_empty() && !said.contains(char::is_control),
+                "{said:?}"
+            );
             let _ = error.retry_after();
         }
     }
