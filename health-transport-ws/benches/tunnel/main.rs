@@ -120,8 +120,8 @@ impl Agent {
 
     /// Heartbeats without a pause, in turns with as many echoes.
     async fn beside_an_echo(&mut self) -> Outcome<()> {
-        const SLICE: Duration = Duration::from_millis(500);
-        const SLICES: usize = 9;
+        const SLICE: Duration = Duration::from_millis(100);
+        const SLICES: usize = 45;
         let bare = Other::start(other::ECHO)?;
         let mut echo = echo::Echo::connect(&bare, self.beats.text()).await?;
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
