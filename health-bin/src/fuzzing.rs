@@ -20,7 +20,7 @@ pub fn configuration(text: &str, variable: (&str, &str)) {
     }
     let hub = config::load(text, &environment, "SYNCER_HEALTH_HUB", &[]);
     if let Some((hub, _)) = told::<(HubConfig, _)>(hub) {
-        told(hub.validate());
+        told(hub.validate(None));
     }
 }
 
