@@ -37,6 +37,9 @@ mod metrics;
 
 mod push;
 
+#[cfg(fuzzing)]
+pub use push::fuzz as fuzz_push;
+
 mod quick;
 
 mod report;

@@ -15,6 +15,9 @@ mod kinds;
 
 mod kubeconfig;
 
+#[cfg(fuzzing)]
+pub use kubeconfig::fuzz as fuzz_kubeconfig;
+
 mod load;
 
 mod trends;

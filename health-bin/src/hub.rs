@@ -40,6 +40,9 @@ mod tls;
 
 mod auth;
 
+#[cfg(fuzzing)]
+pub use auth::fuzz as fuzz_tokens;
+
 mod lobby;
 
 mod pressure;

@@ -10,6 +10,10 @@ mod cli;
 
 mod config;
 
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
+
 mod run;
 
 mod agent;

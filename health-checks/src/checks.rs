@@ -37,6 +37,11 @@ mod file;
 
 mod trended;
 
+/// What the fuzz targets reach of the parsers, none of which is public otherwise.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub use connection::ConnectionCheck;
 #[cfg(unix)]
 pub use disk::DiskCheck;

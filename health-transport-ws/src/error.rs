@@ -8,7 +8,7 @@ use crate::wire::MessageType;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The tunnel was closed on purpose and stays so.
+    /// The tunnel was closed on purpose, or an accepted one has ended; it stays so.
     #[error("the tunnel is closed")]
     Closed,
     /// A peer would drop the connection over a message of that many bytes.

@@ -73,6 +73,10 @@ mod dial;
 
 mod link;
 
+mod routes;
+
+mod outbox;
+
 mod stamp;
 
 mod metrics;
@@ -89,9 +93,13 @@ pub use acceptor::{AcceptOptions, AcceptedHandle, AcceptedTunnel};
 pub use close::CloseReason;
 pub use config::{ClientCertificate, Deadlines, ReportSource, TunnelConfig};
 pub use dial::DialError;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use dial::fuzz_answer;
 pub use error::{CloseError, PingError, SendError, Taken};
 pub use event::{ConnectionId, Heard, TunnelEvent};
 pub use frame::Frame;
+pub use outbox::Outbox;
 pub use reconnect::{Hint, Reconnect};
 pub use report::{REPORT_MAX, cut_report};
 pub use server_session::{

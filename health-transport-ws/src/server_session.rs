@@ -66,6 +66,8 @@ pub enum ServerOutput {
     Decide(HandshakePayload),
     /// Send this message.
     Send(Message),
+    /// A message that is not the tunnel's own; a hub that has no use for it drops it.
+    Deliver(Message),
     /// It is over: close the socket.
     Ended(ServerEnd),
 }
@@ -217,6 +219,18 @@ impl ServerSession {
         }
     }
 
+    /// The caller stops reading, since nobody takes what comes: silence proves nothing now.
+    pub const fn pause(&mut self) {
+        self.timers.stop(IDLE);
+    }
+
+    /// The caller reads again.
+    pub fn resume(&mut self, now: Instant) {
+        if matches!(self.state, State::Established) {
+            self.timers.set(IDLE, now + self.limits.idle);
+        }
+    }
+
     /// What to do next.
     #[must_use]
     pub fn poll(&mut self) -> Option<ServerOutput> {
@@ -233,6 +247,12 @@ impl ServerSession {
     #[must_use]
     pub const fn has_heard(&self) -> bool {
         !self.heard.is_empty()
+    }
+
+    /// Whether the handshake is accepted and nobody said goodbye.
+    #[must_use]
+    pub const fn is_established(&self) -> bool {
+        matches!(self.state, State::Established)
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
@@ -264,7 +284,7 @@ impl ServerSession {
         match self.state {
             State::Awaiting => self.handle_handshake(message, now),
             State::Deciding(_) => self.end(ServerEnd::Early(message.kind), now),
-            State::Established => self.handle_established(&message, now),
+            State::Established => self.handle_established(message, now),
             State::Ended => {}
         }
     }
@@ -288,9 +308,9 @@ impl ServerSession {
         self.outputs.push_back(ask);
     }
 
-    fn handle_established(&mut self, message: &Message, now: Instant) {
+    fn handle_established(&mut self, message: Message, now: Instant) {
         match &message.kind {
-            MessageType::Ping => self.handle_ping(message, now),
+            MessageType::Ping => self.handle_ping(&message, now),
             MessageType::Status => self.handle_status(message, now),
             MessageType::Close => {
                 let text = message.error.as_deref().unwrap_or_default();
@@ -298,14 +318,13 @@ impl ServerSession {
                 self.heard.push(Heard::Goodbye { reason }, now);
                 self.end(ServerEnd::Left, now);
             }
-            MessageType::Handshake
-            | MessageType::Pong
-            | MessageType::Resource
+            MessageType::Handshake | MessageType::Pong => self.note_frame(now),
+            MessageType::Resource
             | MessageType::Event
-            | MessageType::Command => self.note_frame(now),
-            MessageType::Other(kind) => {
-                tracing::debug!(kind, "ignored a message of an unknown type");
+            | MessageType::Command
+            | MessageType::Other(_) => {
                 self.note_frame(now);
+                self.outputs.push_back(ServerOutput::Deliver(message));
             }
         }
     }
@@ -341,13 +360,16 @@ impl ServerSession {
         self.outputs.push_back(ServerOutput::Send(pong));
     }
 
-    fn handle_status(&mut self, message: &Message, now: Instant) {
+    fn handle_status(&mut self, message: Message, now: Instant) {
         let own = protocol::status_resource(&self.peer.sync_target);
         match message.decode::<StatusPayload>() {
             Ok(Some(payload))
                 if payload.resource_id == own && payload.status.get().len() <= STATUS_MAX =>
             {
                 self.heard.push(Heard::Status(payload.status), now);
+            }
+            Ok(Some(payload)) if payload.resource_id != own => {
+                self.outputs.push_back(ServerOutput::Deliver(message));
             }
             Ok(_) => {}
             Err(error) => tracing::debug!(%error, "ignored a status message"),

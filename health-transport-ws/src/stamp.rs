@@ -11,6 +11,8 @@ pub(crate) struct Stamp {
     chance: fastrand::Rng,
 }
 
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
 // === impl Stamp ===
 
 impl Stamp {
@@ -37,15 +39,16 @@ impl Stamp {
         const VARIANT: u128 = 0b10 << 62;
         const VARIANT_MASK: u128 = 0b11 << 62;
         let bits = self.chance.u128(..) & !VERSION_MASK & !VARIANT_MASK | VERSION_4 | VARIANT;
-        let hex = format!("{bits:032x}");
-        let parts = [
-            &hex[..8],
-            &hex[8..12],
-            &hex[12..16],
-            &hex[16..20],
-            &hex[20..],
-        ];
-        parts.join("-")
+        let mut id = String::with_capacity(36);
+        for (place, byte) in bits.to_be_bytes().into_iter().enumerate() {
+            if matches!(place, 4 | 6 | 8 | 10) {
+                id.push('-');
+            }
+            for digit in [byte >> 4, byte & 0xf] {
+                id.push(char::from(HEX[usize::from(digit)]));
+            }
+        }
+        id
     }
 }
 

@@ -4,8 +4,6 @@ mod connection;
 
 mod driver;
 
-mod routes;
-
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,7 +15,6 @@ use tokio::sync::oneshot;
 use tokio::sync::watch;
 
 use self::driver::Driver;
-use self::routes::Routes;
 use crate::CloseError;
 use crate::CloseReason;
 use crate::PingError;
@@ -26,7 +23,8 @@ use crate::ReportSource;
 use crate::SendError;
 use crate::Taken;
 use crate::TunnelConfig;
-use crate::link::MESSAGE_MAX;
+use crate::outbox;
+use crate::routes::Routes;
 use crate::wire;
 use crate::wire::Message;
 use crate::wire::MessageType;
@@ -75,9 +73,6 @@ const PINGS: usize = 16;
 
 /// More than one caller that closes is a mistake, but none that should wait.
 const CLOSES: usize = 4;
-
-/// An envelope without its payload, at most.
-const ENVELOPE: usize = 1024;
 
 // === impl Tunnel ===
 
@@ -132,13 +127,7 @@ impl Tunnel {
     ///
     /// A dropped call has sent nothing. Nothing but the caller bounds how long it waits.
     pub async fn send(&self, message: Message) -> Result<(), SendError> {
-        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-        let payload = message.payload.as_ref().map_or(0, |it| it.get().len());
-        let bytes = payload + message.id.len() + text(&message.error) + ENVELOPE;
-        if bytes > MESSAGE_MAX {
-            let max = MESSAGE_MAX;
-            return Err(SendError::TooLarge { bytes, max });
-        }
+        outbox::check_size(&message)?;
         if matches!(*self.state.borrow(), ConnectionState::Closed) {
             return Err(SendError::Closed);
         }

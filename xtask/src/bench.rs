@@ -23,20 +23,25 @@ pub(crate) struct Args {
     /// How many rounds the healthy checks among hostile ones run.
     #[arg(long, default_value_t = 10_000)]
     rounds: u32,
+    /// How many seconds each load on the tunnel lasts.
+    #[arg(long, default_value_t = 60)]
+    seconds: u32,
 }
 
 /// Enough to show that the benches run and what they say.
 const ROUNDS_OF_CI: u32 = 1000;
+const SECONDS_OF_CI: u32 = 10;
 
 impl Args {
     /// CI prints what a budget costs, and is no place to judge it.
-    pub(crate) const fn for_ci() -> Self {
-        Self {
-            suite: Suite::Health,
+    pub(crate) fn for_ci() -> [Self; 2] {
+        [Suite::Health, Suite::Tunnel].map(|suite| Self {
+            suite,
             lenient: true,
             record: false,
             rounds: ROUNDS_OF_CI,
-        }
+            seconds: SECONDS_OF_CI,
+        })
     }
 }
 
@@ -45,6 +50,8 @@ impl Args {
 enum Suite {
     /// Those of checks and probes.
     Health,
+    /// Those of the tunnel: under load, beside a bare echo, and when a hub restarts.
+    Tunnel,
 }
 
 /// One line of the table.
@@ -65,6 +72,8 @@ enum Budget {
     AtLeast(f64),
     /// At least that share of what was measured beside it.
     ShareAtLeast(f64),
+    /// At most that share of what was measured beside it.
+    ShareAtMost(f64),
 }
 
 const FILE: &str = "BENCHMARKS.md";
@@ -75,12 +84,11 @@ const HEADER: [&str; 6] = ["what", "measured", "beside", "ratio", "budget", ""];
 pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
     let mut rows = Vec::new();
     for [package, program] in args.suite.programs() {
-        let rounds = args.rounds.to_string();
-        let output = cmd!(
-            sh,
-            "cargo bench --locked -p {package} --bench {program} -- --rounds {rounds}"
-        )
-        .read()?;
+        let (rounds, seconds) = (args.rounds.to_string(), args.seconds.to_string());
+        // Each program takes what it knows.
+        let long = ["--rounds", &rounds, "--seconds", &seconds];
+        let bench = ["-p", package, "--bench", program];
+        let output = cmd!(sh, "cargo bench --locked {bench...} -- {long...}").read()?;
         let before = rows.len();
         for line in output.lines() {
             rows.push(Row::parse(line)?);
@@ -120,12 +128,14 @@ impl Suite {
                 ["health-checks", "hostile"],
                 ["health-bin", "probes"],
             ],
+            Self::Tunnel => &[["health-transport-ws", "tunnel"]],
         }
     }
 
     const fn name(self) -> &'static str {
         match self {
             Self::Health => "health",
+            Self::Tunnel => "tunnel",
         }
     }
 }
@@ -160,6 +170,7 @@ impl Row {
             Budget::AtMost(limit) => self.value.map(|value| value <= limit),
             Budget::AtLeast(limit) => self.value.map(|value| value >= limit),
             Budget::ShareAtLeast(limit) => self.ratio().map(|ratio| ratio >= limit),
+            Budget::ShareAtMost(limit) => self.ratio().map(|ratio| ratio <= limit),
         };
         Some(held.unwrap_or(false))
     }
@@ -195,7 +206,7 @@ impl Row {
 // === impl Budget ===
 
 impl Budget {
-    /// Reads `≤ 2`, `≥ 2` or `≥ 0.9 ×`.
+    /// Reads `≤ 2`, `≥ 2`, `≥ 0.9 ×` or `≤ 1.2 ×`.
     fn parse(text: &str) -> anyhow::Result<Self> {
         let mut words = text.split(' ');
         let (sign, limit, times) = (words.next(), words.next(), words.next());
@@ -206,6 +217,7 @@ impl Budget {
             (Some("≤"), None) => Ok(Self::AtMost(limit)),
             (Some("≥"), None) => Ok(Self::AtLeast(limit)),
             (Some("≥"), Some("×")) => Ok(Self::ShareAtLeast(limit)),
+            (Some("≤"), Some("×")) => Ok(Self::ShareAtMost(limit)),
             _ => anyhow::bail!("{text:?} is no budget"),
         }
     }
@@ -217,6 +229,7 @@ impl fmt::Display for Budget {
             Self::AtMost(limit) => write!(f, "≤ {}", short(*limit)),
             Self::AtLeast(limit) => write!(f, "≥ {}", short(*limit)),
             Self::ShareAtLeast(limit) => write!(f, "≥ {} ×", short(*limit)),
+            Self::ShareAtMost(limit) => write!(f, "≤ {} ×", short(*limit)),
         }
     }
 }
@@ -330,6 +343,19 @@ mod tests {
                 Some(false),
             ),
             ("8", "", "≥ 0.9 ×", Some(false)),
+            (
+                "12",
+                r#","peer":"bare","peer_value":10"#,
+                "≤ 1.2 ×",
+                Some(true),
+            ),
+            (
+                "13",
+                r#","peer":"bare","peer_value":10"#,
+                "≤ 1.2 ×",
+                Some(false),
+            ),
+            ("8", "", "≤ 1.2 ×", Some(false)),
         ] {
             let line = format!(
                 r#"{{"what":"a","unit":"ms","value":{value}{beside},"budget":"{budget}"}}"#
@@ -344,7 +370,7 @@ mod tests {
     #[test]
     fn what_is_no_row_or_no_budget_is_told() {
         assert!(Row::parse("warming up").is_err());
-        for budget in ["2", "< 2", "≤ two", "≤ 0.9 ×"] {
+        for budget in ["2", "< 2", "≤ two", "≤ 0.9 %"] {
             let line = format!(r#"{{"what":"a","value":1,"budget":"{budget}"}}"#);
             assert!(Row::parse(&line).is_err(), "{budget}");
         }

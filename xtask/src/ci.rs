@@ -10,6 +10,7 @@ use crate::browser;
 use crate::coverage;
 use crate::deny;
 use crate::features;
+use crate::fuzz;
 use crate::integration;
 use crate::layers;
 use crate::sim;
@@ -54,7 +55,11 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
     step("demo", || demo(sh))?;
     step("browser", || browser::run(sh, &browser::Args::for_ci()))?;
     // What it prints is kept in the log; machines that run CI are too noisy to judge it.
-    step("bench", || bench::run(sh, &bench::Args::for_ci()))?;
+    step("bench", || {
+        let mut suites = bench::Args::for_ci().into_iter();
+        suites.try_for_each(|suite| bench::run(sh, &suite))
+    })?;
+    step("fuzz", || fuzz::run(sh, &fuzz::Args::for_ci()))?;
     step("coverage", || coverage::run(sh, &coverage::Args::for_ci()))?;
     step("integration", || {
         integration::run(sh, &integration::Args::for_ci())

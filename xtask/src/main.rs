@@ -23,6 +23,8 @@ mod deny;
 
 mod features;
 
+mod fuzz;
+
 mod go;
 
 mod integration;
@@ -63,6 +65,8 @@ enum Task {
     Browser(browser::Args),
     /// Measure what the project promises to cost, and compare.
     Bench(bench::Args),
+    /// Feed what comes from outside with hostile bytes, guided by coverage; needs a C++ compiler.
+    Fuzz(fuzz::Args),
     /// Print which share of the lines the tests reach; fails where it is too small.
     Coverage(coverage::Args),
     /// Check that crates depend on lower layers only, and on nothing that is banned.
@@ -87,6 +91,7 @@ fn main() -> anyhow::Result<()> {
         Task::Sim(args) => sim::run(&sh, &args),
         Task::Browser(args) => browser::run(&sh, &args),
         Task::Bench(args) => bench::run(&sh, &args),
+        Task::Fuzz(args) => fuzz::run(&sh, &args),
         Task::Coverage(args) => coverage::run(&sh, &args),
         Task::Layers => layers::run(&sh),
         Task::Deny => deny::run(&sh),

@@ -88,6 +88,14 @@ fn outcome(body: &[u8]) -> Result<Outcome, String> {
     Outcome::try_from(result).map_err(|error| error.to_string())
 }
 
+/// Reads what somebody pushed.
+#[cfg(fuzzing)]
+pub fn fuzz(body: &[u8]) {
+    if let Ok(outcome) = outcome(body) {
+        assert!(outcome.metrics.values().all(|value| value.is_finite()));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

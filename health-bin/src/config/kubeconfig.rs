@@ -285,5 +285,23 @@ fn parse(text: &str) -> anyhow::Result<File> {
     Ok(file.unwrap_or_default())
 }
 
+/// Reads a kubeconfig and finds out whom it asks, and as whom.
+#[cfg(fuzzing)]
+pub fn fuzz(text: &str) {
+    let Ok(file) = parse(text) else {
+        return;
+    };
+    let kubeconfig = Kubeconfig {
+        files: vec![file],
+        shown: "the kubeconfig".to_owned(),
+    };
+    let target = kubeconfig
+        .context("")
+        .and_then(|chosen| chosen.identify(&mut chosen.target()?));
+    if let Err(error) = target {
+        assert!(!format!("{error:#}").is_empty());
+    }
+}
+
 #[cfg(test)]
 mod tests;

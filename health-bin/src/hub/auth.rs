@@ -304,5 +304,13 @@ fn agree(claim: Claim<'_>, id: &AgentId, credential: &str) -> Result<AgentId, De
     Ok(id.clone())
 }
 
+/// Reads a file of tokens.
+#[cfg(fuzzing)]
+pub fn fuzz(text: &str) {
+    if let Err(error) = Tokens::parse(text.as_bytes()) {
+        assert!(!error.to_string().is_empty());
+    }
+}
+
 #[cfg(test)]
 mod tests;

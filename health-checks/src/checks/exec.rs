@@ -63,6 +63,27 @@ pub struct ExecCheck {
     program: Program,
 }
 
+/// Judges what a plugin wrote.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub fn fuzz(code: u8, stdout: &[u8], stderr: &[u8], is_whole: bool) {
+    let kept = |bytes: &[u8]| process::Kept {
+        bytes: bytes.to_vec(),
+        is_whole,
+    };
+    let run = process::Run {
+        end: process::End::Exited(code.into()),
+        stdout: kept(stdout),
+        stderr: kept(stderr),
+    };
+    let outcome = output::judge(&run, std::time::Duration::from_secs(1));
+    let is_readable = |text: &str| !text.contains(char::is_control);
+    assert!(is_readable(&outcome.message), "{outcome:?}");
+    for (name, value) in &outcome.metrics {
+        assert!(is_readable(name) && value.is_finite(), "{name:?} {value}");
+    }
+}
+
 // === impl ExecConfig ===
 
 impl ExecConfig {

@@ -84,6 +84,24 @@ pub struct KubernetesApiCheck {
 /// So much of a body is read: many times what a server with all its checks failing says.
 const BODY_MAX: usize = 64 * 1024;
 
+/// Judges an answer.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub fn fuzz(status: u16, body: &[u8]) {
+    let Ok(status) = http::StatusCode::from_u16(status) else {
+        return;
+    };
+    let answer = Answer {
+        status,
+        location: None,
+        body: body.to_vec().into(),
+        is_whole: true,
+        latency: std::time::Duration::from_millis(1),
+    };
+    let outcome = judge(&answer, Paired::default());
+    assert!(!outcome.message.contains(char::is_control), "{outcome:?}");
+}
+
 // === impl KubernetesApiConfig ===
 
 impl KubernetesApiConfig {

@@ -97,6 +97,25 @@ impl Default for Families {
     }
 }
 
+/// Judges two scrapes of one target.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub fn fuzz(first: &[u8], second: &[u8]) {
+    let url = "http://127.0.0.1:1/metrics";
+    let target = HttpTarget::new(url).expect("it is a URL");
+    let mut config = PrometheusConfig::new(target);
+    config.limits.queue_depth.unhealthy = Some(1000.0);
+    let check = PrometheusCheck::new(config).expect("it can be asked");
+    let began = Instant::now();
+    for (body, seconds) in [(first, 1), (second, 2)] {
+        let now = began + std::time::Duration::from_secs(seconds);
+        if let Ok(outcome) = check.judge(body, now) {
+            let finite = |value: &f64| value.is_finite();
+            assert!(outcome.metrics.values().all(finite), "{outcome:?}");
+        }
+    }
+}
+
 // === impl PrometheusCheck ===
 
 impl PrometheusCheck {

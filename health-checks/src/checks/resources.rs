@@ -101,6 +101,28 @@ const OPEN_FILES_RATIO: &str = "openFilesRatio";
 /// Processor time is told in steps of 10 ms: over less than this, one step is more than 2 %.
 const CPU_WINDOW_MIN: Duration = Duration::from_millis(500);
 
+/// Reads what the kernel shows of a process, its host and its cgroups.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub fn fuzz(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let limits = [
+        usage::open_files_max(&text),
+        usage::host_memory(&text),
+        usage::host_cores(&text),
+        cgroup::memory_v1(&text),
+        cgroup::memory_v2(&text),
+        cgroup::cpu_v2(&text),
+        cgroup::quota_v1(&text),
+    ];
+    for limit in limits.into_iter().flatten() {
+        assert!(limit > 0.0, "{limit} from {text:?}");
+    }
+    // What they say is the kernel's to know; here it is enough that they end.
+    let _ = usage::Stat::parse(&text);
+    cgroup::fuzz(&text);
+}
+
 // === impl ResourcesConfig ===
 
 impl ResourcesConfig {

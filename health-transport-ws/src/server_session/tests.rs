@@ -251,10 +251,43 @@ fn a_close_by_the_hub_tells_the_peer_why_and_how_long() {
     assert_eq!(rig.ended, Some(ServerEnd::Closed(CloseReason::Replaced)));
 }
 
+#[test]
+fn what_is_not_the_tunnels_own_is_delivered_and_still_a_sign_of_life() {
+    let mut rig = Rig::open(HANDSHAKE_TEXT);
+    for kind in ["resource", "event", "command", "teleport", "pong"] {
+        rig.text(1, &format!(r#"{{"type":"{kind}"}}"#));
+    }
+    rig.text(
+        1,
+        r#"{"type":"status","payload":{"resourceId":"pods/a","status":{}}}"#,
+    );
+    let kinds: Vec<_> = rig.delivered.iter().map(|it| it.kind.as_str()).collect();
+    assert_eq!(
+        kinds,
+        ["resource", "event", "command", "teleport", "status"]
+    );
+    assert!(matches!(rig.heard()[..], [(_, Heard::Frame)]));
+}
+
+#[test]
+fn silence_while_nobody_reads_is_no_silence() {
+    let mut rig = Rig::open(HANDSHAKE_TEXT);
+    rig.session.pause();
+    rig.pass(1_000_000);
+    assert_eq!(rig.ended, None);
+    rig.session.resume(rig.start + ms(1_000_000));
+    rig.pass(1_089_999);
+    assert_eq!(rig.ended, None);
+    rig.pass(1_090_000);
+    let idle = SessionLimits::default().idle;
+    assert_eq!(rig.ended, Some(ServerEnd::Silent(idle)));
+}
+
 struct Rig {
     session: ServerSession,
     start: Instant,
     sent: Vec<Message>,
+    delivered: Vec<Message>,
     asked: usize,
     ended: Option<ServerEnd>,
 }
@@ -266,6 +299,7 @@ impl Rig {
             session: ServerSession::new(SessionLimits::default(), start),
             start,
             sent: Vec::new(),
+            delivered: Vec::new(),
             asked: 0,
             ended: None,
         }
@@ -317,6 +351,7 @@ impl Rig {
             match output {
                 ServerOutput::Decide(_) => self.asked += 1,
                 ServerOutput::Send(message) => self.sent.push(message),
+                ServerOutput::Deliver(message) => self.delivered.push(message),
                 ServerOutput::Ended(end) => self.ended = Some(end),
             }
         }

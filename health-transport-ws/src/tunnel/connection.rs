@@ -14,7 +14,6 @@ use super::CloseRequest;
 use super::PingRequest;
 use super::driver::Driver;
 use super::driver::now;
-use super::routes::Parked;
 use crate::CloseError;
 use crate::CloseReason;
 use crate::PingError;
@@ -30,6 +29,8 @@ use crate::link;
 use crate::link::Link;
 use crate::link::Turn;
 use crate::protocol;
+use crate::routes::Parked;
+use crate::routes::unpark;
 use crate::session::PingId;
 use crate::wire;
 use crate::wire::HandshakePayload;
@@ -309,17 +310,6 @@ impl<'a> Connection<'a> {
             }
         }
         self.link.close(reason.as_str()).await
-    }
-}
-
-/// Hands over the parked message once its receiver has room; drops it, if that is gone.
-async fn unpark(parked: &mut Option<Parked>) {
-    let Some(to) = parked.as_ref().map(|parked| parked.to.clone()) else {
-        return std::future::pending().await;
-    };
-    let permit = to.reserve_owned().await;
-    if let (Some(parked), Ok(permit)) = (parked.take(), permit) {
-        permit.send(parked.message);
     }
 }
 

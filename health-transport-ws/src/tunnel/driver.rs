@@ -10,7 +10,6 @@ use super::CloseRequest;
 use super::Lanes;
 use super::connection::Connection;
 use super::connection::Over;
-use super::routes::Routes;
 use crate::CloseError;
 use crate::Hint;
 use crate::Reconnect;
@@ -21,6 +20,7 @@ use crate::chain;
 use crate::dial::Dialer;
 use crate::metrics::Metrics;
 use crate::report::ReportPace;
+use crate::routes::Routes;
 use crate::stamp::Stamp;
 
 /// The task that keeps a tunnel up: it dials, speaks, and dials again, one connection at a time.

@@ -12,6 +12,7 @@ use health_transport_ws::CloseReason;
 use health_transport_ws::ConnectionId;
 use health_transport_ws::Heard;
 use health_transport_ws::RateLimit;
+use health_transport_ws::SendError;
 use health_transport_ws::ServerEnd;
 use health_transport_ws::SessionLimits;
 use health_transport_ws::Terms;
@@ -27,8 +28,8 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 
 use crate::support::within;
 
-const HANDSHAKE: &str = r#"{"id":"h","type":"handshake","payload":{"syncTarget":"edge-1","version":"v1alpha1","capabilities":["heartbeat"]}}"#;
-const BEAT: &str = r#"{"id":"b","type":"ping","payload":{"slot":"pod-1","incarnation":"7f","sequence":7,"intervalSeconds":10,"timeoutSeconds":30,"status":"Healthy"}}"#;
+pub(crate) const HANDSHAKE: &str = r#"{"id":"h","type":"handshake","payload":{"syncTarget":"edge-1","version":"v1alpha1","capabilities":["heartbeat"]}}"#;
+pub(crate) const BEAT: &str = r#"{"id":"b","type":"ping","payload":{"slot":"pod-1","incarnation":"7f","sequence":7,"intervalSeconds":10,"timeoutSeconds":30,"status":"Healthy"}}"#;
 
 #[tokio::test]
 async fn pings_are_answered_at_once_by_a_hub_that_does_not_listen() {
@@ -144,30 +145,101 @@ async fn a_peer_that_floods_is_closed_and_another_is_answered_meanwhile() {
     assert!(matches!(end, ServerEnd::TooFast(_)), "{end:?}");
 }
 
-struct Peer {
-    socket: WebSocketStream<DuplexStream>,
+#[tokio::test]
+async fn messages_reach_whoever_asked_the_accepted_tunnel_for_their_type() {
+    let mut resources = None;
+    let mut peer = Peer::dialed_through(64, AcceptOptions::default(), |tunnel| {
+        resources = Some(tunnel.route(MessageType::Resource, 1).unwrap());
+        assert!(tunnel.route(MessageType::Resource, 1).is_err());
+        assert!(tunnel.route(MessageType::Ping, 1).is_err());
+    });
+    let mut resources = resources.unwrap();
+    peer.send(HANDSHAKE).await;
+    assert_eq!(peer.next().await.kind, MessageType::Handshake);
+    // Nobody asked for events. Of the resources two wait, and nothing more is read.
+    for id in 0..20 {
+        peer.send(&format!(r#"{{"id":"e{id}","type":"event"}}"#))
+            .await;
+        peer.send(&format!(r#"{{"id":"r{id}","type":"resource"}}"#))
+            .await;
+    }
+    peer.send(BEAT).await;
+    for id in 0..20 {
+        assert_eq!(within(resources.recv()).await.unwrap().id, format!("r{id}"));
+    }
+    assert_eq!(peer.next().await.kind, MessageType::Pong);
+}
+
+#[tokio::test]
+async fn what_a_hub_sends_goes_behind_its_answers_and_within_bounds() {
+    let mut outbox = None;
+    let mut peer = Peer::dialed_through(64, AcceptOptions::default(), |tunnel| {
+        outbox = Some(tunnel.outbox(2));
+    });
+    let outbox = outbox.unwrap();
+    for kind in [MessageType::Resource, MessageType::Event] {
+        outbox.send(Message::new(kind)).await.unwrap();
+    }
+    let third = outbox.send(Message::new(MessageType::Command));
+    assert!(futures_util::FutureExt::now_or_never(third).is_none());
+    let large = Message::new(MessageType::Resource).with_error("x".repeat(1024 * 1024));
+    assert!(matches!(
+        outbox.send(large).await,
+        Err(SendError::TooLarge { .. })
+    ));
+    // Nothing goes before the handshake is answered.
+    peer.send(HANDSHAKE).await;
+    assert_eq!(peer.next().await.kind, MessageType::Handshake);
+    assert_eq!(peer.next().await.kind, MessageType::Resource);
+    assert_eq!(peer.next().await.kind, MessageType::Event);
+    drop(peer.socket);
+    within(&mut peer.task).await.unwrap();
+    let late = outbox.send(Message::new(MessageType::Event)).await;
+    assert_eq!(late, Err(SendError::Closed));
+}
+
+/// A client in the test's hands, and what the hub makes of it.
+pub(crate) struct Peer {
+    pub(crate) socket: WebSocketStream<DuplexStream>,
     handle: AcceptedHandle,
-    events: mpsc::Receiver<TunnelEvent>,
-    task: JoinHandle<ServerEnd>,
+    pub(crate) events: mpsc::Receiver<TunnelEvent>,
+    pub(crate) task: JoinHandle<ServerEnd>,
 }
 
 impl Peer {
     fn dialed(events: usize, handshake: Duration) -> Self {
+        let limits = SessionLimits {
+            handshake,
+            // Low, so that a slow machine can go beyond it too.
+            rate: RateLimit {
+                frames: 1_000,
+                ..RateLimit::default()
+            },
+            ..SessionLimits::default()
+        };
+        Self::dialed_with(
+            events,
+            AcceptOptions {
+                limits,
+                ..AcceptOptions::default()
+            },
+        )
+    }
+
+    pub(crate) fn dialed_with(events: usize, options: AcceptOptions) -> Self {
+        Self::dialed_through(events, options, |_| {})
+    }
+
+    /// As `prepare` wants the tunnel before it runs.
+    fn dialed_through(
+        events: usize,
+        options: AcceptOptions,
+        prepare: impl FnOnce(&mut AcceptedTunnel<DuplexStream>),
+    ) -> Self {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let (sender, events) = mpsc::channel(events);
-        let options = AcceptOptions {
-            limits: SessionLimits {
-                handshake,
-                // Low, so that a slow machine can go beyond it too.
-                rate: RateLimit {
-                    frames: 1_000,
-                    ..RateLimit::default()
-                },
-                ..SessionLimits::default()
-            },
-            ..AcceptOptions::default()
-        };
-        let (tunnel, handle) = AcceptedTunnel::new(theirs, ConnectionId(1), options);
+        let (mut tunnel, handle) = AcceptedTunnel::new(theirs, ConnectionId(1), options);
+        prepare(&mut tunnel);
         let decide = |_| async { Admission::Accept(Terms::default()) };
         let task = tokio::spawn(tunnel.run(decide, sender));
         // Both know that the upgrade is done, so neither waits for the other.
@@ -181,19 +253,19 @@ impl Peer {
         }
     }
 
-    async fn accepted(events: usize) -> Self {
+    pub(crate) async fn accepted(events: usize) -> Self {
         let mut peer = Self::dialed(events, Duration::from_secs(10));
         peer.send(HANDSHAKE).await;
         assert_eq!(peer.next().await.kind, MessageType::Handshake);
         peer
     }
 
-    async fn send(&mut self, text: &str) {
+    pub(crate) async fn send(&mut self, text: &str) {
         let message = tungstenite::Message::text(text);
         self.socket.send(message).await.unwrap();
     }
 
-    async fn next(&mut self) -> Message {
+    pub(crate) async fn next(&mut self) -> Message {
         let message = within(self.socket.next()).await.unwrap().unwrap();
         Message::parse(message.to_text().unwrap()).unwrap()
     }

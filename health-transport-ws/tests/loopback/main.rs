@@ -8,6 +8,8 @@ mod bulk;
 
 mod faults;
 
+mod hostile;
+
 mod support;
 
 mod tls;

@@ -20,6 +20,7 @@ use health_transport_ws::TunnelConfig;
 use health_transport_ws::TunnelEvent;
 use health_transport_ws::UpgradeRequest;
 use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWrite;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
@@ -40,6 +41,8 @@ pub(crate) enum Behaviour {
     Http(&'static str),
     /// Upgrades, then hands the socket to the test.
     Raw,
+    /// Answers a byte at a time, and never to the end.
+    Drip,
 }
 
 pub(crate) type RawSocket = WebSocketStream<TcpStream>;
@@ -184,6 +187,7 @@ async fn serve(
     let _ = reports.requests.send(request);
     let answer = match behaviour {
         Behaviour::Http(answer) => answer.to_owned(),
+        Behaviour::Drip => return drip(stream).await,
         Behaviour::Accept(_) | Behaviour::Refuse(_) | Behaviour::Raw => format!(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Accept: {accept}\r\n\r\n"
@@ -198,7 +202,7 @@ async fn serve(
             reason: reason.to_owned(),
             retry_after: None,
         },
-        Behaviour::Http(_) => return,
+        Behaviour::Http(_) | Behaviour::Drip => return,
         Behaviour::Raw => {
             let socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
             let _ = reports.sockets.send(socket);
@@ -212,6 +216,20 @@ async fn serve(
     let _ = reports.handles.send(handle);
     let decide = move |_handshake| async move { admission };
     tunnel.run(decide, reports.events.clone()).await;
+}
+
+/// Says something in time, always, and never enough, until the peer has had it.
+async fn drip<S: AsyncWrite + Unpin>(mut stream: S) {
+    let mut ticks = tokio::time::interval(Duration::from_millis(20));
+    for byte in b"HTTP/1.1 101 Switching Protocols\r\nX: "
+        .iter()
+        .chain(b"x".iter().cycle())
+    {
+        ticks.tick().await;
+        if stream.write_all(&[*byte]).await.is_err() {
+            return;
+        }
+    }
 }
 
 async fn upgrade(stream: &mut TcpStream) -> Option<UpgradeRequest> {

@@ -54,6 +54,8 @@ impl Hub {
                     let text = message.encode();
                     core.transmit(number, Way::Down, Segment::Text(text));
                 }
+                // The hub has no use for sync traffic.
+                ServerOutput::Deliver(_) => {}
                 ServerOutput::Ended(end) => {
                     core.log.note(core.now, Who::Hub, "tunnel ended", || {
                         format!("connection {number}: {end}")

@@ -43,6 +43,18 @@ pub(super) enum Controller {
 /// Version 1 has no word for "no limit" but the largest number of whole pages, whose size differs.
 const UNLIMITED_MIN: f64 = (1_u64 << 62) as f64;
 
+/// Finds a cgroup among the lines, and where it is mounted: both files in one text.
+#[cfg(fuzzing)]
+pub(super) fn fuzz(text: &str) {
+    for controller in [Controller::Memory, Controller::Cpu] {
+        if let Some(membership) = Membership::find(text, controller) {
+            let nowhere = Path::new("/nonexistent");
+            let levels = levels(nowhere, &membership, controller, text);
+            assert_eq!(levels, None, "nothing is mounted there");
+        }
+    }
+}
+
 // === impl Limits ===
 
 impl Limits {
@@ -152,8 +164,9 @@ fn levels(
     mounts.sort_by_key(|(top, _)| top.components().count());
     mounts.into_iter().find_map(|(top, point)| {
         let below = membership.path.strip_prefix(&top).ok()?;
-        // Outside the namespace that this process sees.
-        if below.components().any(|part| part == Component::ParentDir) {
+        // Outside the namespace that this process sees, or of the mount.
+        let leads_out = |part| matches!(part, Component::ParentDir | Component::RootDir);
+        if below.components().any(leads_out) {
             return None;
         }
         let point = root.join(point.strip_prefix("/").ok()?);

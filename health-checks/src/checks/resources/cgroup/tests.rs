@@ -189,6 +189,19 @@ fn paths_keep_their_colons_and_spaces() {
     }
 }
 
+/// Found by fuzzing: below a top that is empty every path stays absolute, and led out of the mount.
+#[test]
+fn a_mount_that_shows_no_path_leads_nowhere() {
+    let mount = "31 23 0:28  /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+    let nowhere = Path::new("/nonexistent");
+    let membership = Membership {
+        version: Version::V2,
+        path: PathBuf::from("/"),
+    };
+    let levels = levels(nowhere, &membership, Controller::Memory, mount);
+    assert_eq!(levels, None);
+}
+
 #[test]
 fn lines_that_make_no_sense_are_passed_over() {
     let cgroups = "\n:\nmemory\n0:\n::::\n0::/a\n";

@@ -13,19 +13,19 @@ use crate::wire::MessageType;
 
 /// Who gets which messages.
 #[derive(Debug, Default)]
-pub(super) struct Routes(Mutex<HashMap<MessageType, mpsc::Sender<Message>>>);
+pub(crate) struct Routes(Mutex<HashMap<MessageType, mpsc::Sender<Message>>>);
 
-/// A message whose receiver is full.
+/// A message whose receiver is full. While there is one, nothing is read.
 #[derive(Debug)]
-pub(super) struct Parked {
-    pub(super) to: mpsc::Sender<Message>,
-    pub(super) message: Message,
+pub(crate) struct Parked {
+    pub(crate) to: mpsc::Sender<Message>,
+    pub(crate) message: Message,
 }
 
 // === impl Routes ===
 
 impl Routes {
-    pub(super) fn add(
+    pub(crate) fn add(
         &self,
         of: MessageType,
         capacity: usize,
@@ -41,7 +41,7 @@ impl Routes {
     }
 
     /// Delivers a message; one that has no room comes back, one that nobody wants is dropped.
-    pub(super) fn deliver(&self, message: Message) -> Option<Parked> {
+    pub(crate) fn deliver(&self, message: Message) -> Option<Parked> {
         let routes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(route) = routes.get(&message.kind) else {
             tracing::debug!(kind = %message.kind, "ignored a message that nobody takes");
@@ -58,5 +58,20 @@ impl Routes {
                 None
             }
         }
+    }
+}
+
+/// Hands over the parked message once its receiver has room; drops it, if that is gone.
+///
+/// # Cancel safety
+///
+/// A dropped call has left it where it was.
+pub(crate) async fn unpark(parked: &mut Option<Parked>) {
+    let Some(to) = parked.as_ref().map(|parked| parked.to.clone()) else {
+        return std::future::pending().await;
+    };
+    let permit = to.reserve_owned().await;
+    if let (Some(parked), Ok(permit)) = (parked.take(), permit) {
+        permit.send(parked.message);
     }
 }

@@ -1,0 +1,8 @@
+//! The body of a pushed result.
+
+#![no_main]
+
+use health_bin::fuzzing;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| fuzzing::push(bytes));
