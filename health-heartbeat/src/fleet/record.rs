@@ -282,8 +282,23 @@ impl Record {
         self.confirm = Confirm::Asked { by, again };
     }
 
-    pub(super) const fn hold(&mut self) {
-        (self.held, self.confirm) = (true, Confirm::No);
+    pub(super) fn hold(&mut self, now: Moment) {
+        self.held = true;
+        self.look_anew(now);
+    }
+
+    /// What a look saw is too old now; that an earlier one was in vain is not forgotten.
+    fn look_anew(&mut self, now: Moment) {
+        self.confirm = match self.confirm {
+            Confirm::Asked { again: true, .. } | Confirm::Failed(_)
+                if !self.has_other_channels() =>
+            {
+                Confirm::Failed(now)
+            }
+            Confirm::No | Confirm::Asked { .. } | Confirm::Silent | Confirm::Failed(_) => {
+                Confirm::No
+            }
+        };
     }
 
     // Who expects it.
@@ -318,7 +333,7 @@ impl Record {
     /// clock stood still, so what the sleep has in a pause has moved the deadline by itself.
     pub(super) fn paused(&mut self, pause: Duration, now: Moment) {
         self.basis = self.basis.plus(pause).plus(PAUSE_GRACE).min(now);
-        self.confirm = Confirm::No;
+        self.look_anew(now);
     }
 
     pub(super) fn due(&self, terms: &FleetTerms, now: Moment) -> Option<Due> {
