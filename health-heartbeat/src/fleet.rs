@@ -415,13 +415,13 @@ impl Fleet {
             Due::Suspect => self.suspect(agent, now),
             Due::Confirm(by) => {
                 self.suspect(agent, now);
-                if !self.holds(agent) {
+                if !self.holds(agent, now) {
                     self.ask(agent, by);
                 }
             }
             Due::Lost => {
                 self.suspect(agent, now);
-                if !self.holds(agent) {
+                if !self.holds(agent, now) {
                     self.decide(
                         agent,
                         FleetVerdict::Lost,
@@ -457,7 +457,7 @@ impl Fleet {
     }
 
     /// Whether the verdict over a silent agent is held, since many others are silent too.
-    fn holds(&mut self, agent: AgentKey) -> bool {
+    fn holds(&mut self, agent: AgentKey, now: Moment) -> bool {
         let Some(record) = self.roll.get(agent).filter(|record| !record.held) else {
             return false;
         };
@@ -465,7 +465,7 @@ impl Fleet {
             return false;
         };
         if let Some(record) = self.roll.get_mut(agent) {
-            record.hold();
+            record.hold(now);
         }
         if !std::mem::replace(&mut self.doubts, true) {
             self.outputs

@@ -16,6 +16,21 @@ mod chaos;
 
 mod faults;
 
+#[cfg(feature = "hub")]
+mod hub;
+
+#[cfg(feature = "hub")]
+mod hubs;
+
+#[cfg(feature = "hub")]
+mod overseen;
+
+#[cfg(feature = "hub")]
+mod rights;
+
+#[cfg(feature = "hub")]
+mod stall;
+
 mod handover;
 
 mod renewals;
@@ -27,6 +42,7 @@ mod workspace;
 use workspace::Workspace;
 
 const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/default/leases/edge-1-heartbeat";
+const TARGETS: &str = "/apis/workload.kcp.io/v1alpha1/synctargets";
 const TARGET: &str = "/apis/workload.kcp.io/v1alpha1/synctargets/edge-1";
 
 /// Beats that leave time for many of them in a test.
@@ -196,7 +212,7 @@ async fn a_forbidden_lease_is_told_in_one_line_and_tried_again() {
             json!([{ "nonResourceURLs": ["/"], "verbs": ["access"] }]),
         )
         .await;
-    let kubeconfig = workspace.limited_kubeconfig();
+    let kubeconfig = workspace.kubeconfig_of("limited-token", None);
     let config = format!(
         "{}syncTargetStatus: {{ enabled: false }}\n",
         config(
@@ -338,10 +354,21 @@ checks:
 }
 
 fn config(workspace: &Workspace, slot: &str, heartbeat: &str, kubeconfig: &str) -> String {
+    config_of(workspace, "edge-1", slot, heartbeat, kubeconfig)
+}
+
+/// The configuration of any target's agent.
+fn config_of(
+    workspace: &Workspace,
+    target: &str,
+    slot: &str,
+    heartbeat: &str,
+    kubeconfig: &str,
+) -> String {
     let path = workspace.path();
     format!(
         "
-syncTarget: {{ name: edge-1, workspace: '{path}' }}
+syncTarget: {{ name: {target}, workspace: '{path}' }}
 identity: {slot}
 server: {{ bind: '127.0.0.1:0', drainDelay: 0s }}
 cluster: {{ kubeconfig: {kubeconfig}, context: base }}
@@ -386,10 +413,14 @@ fn holder_slot(lease: &Value) -> &str {
 }
 
 fn syncer_ready(target: &Value) -> Option<&Value> {
+    condition(target, "SyncerReady")
+}
+
+fn condition<'a>(target: &'a Value, kind: &str) -> Option<&'a Value> {
     let conditions = target["status"]["conditions"].as_array()?;
     conditions
         .iter()
-        .find(|condition| condition["type"] == "SyncerReady")
+        .find(|condition| condition["type"] == kind)
 }
 
 fn ready(target: &Value, status: &str) -> bool {

@@ -15,7 +15,7 @@ use crate::support::get;
 
 mod limits;
 
-mod peer;
+pub(crate) mod peer;
 
 mod site;
 

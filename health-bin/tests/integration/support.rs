@@ -19,6 +19,9 @@ mod cluster;
 #[cfg(feature = "transport-lease")]
 mod proxy;
 
+#[cfg(all(feature = "hub", feature = "transport-lease"))]
+mod relay;
+
 #[cfg(feature = "transport-lease")]
 pub(crate) use cluster::Cluster;
 pub(crate) use http::Answer;
@@ -35,6 +38,8 @@ pub(crate) use proxy::Fault;
 pub(crate) use proxy::Passed;
 #[cfg(feature = "transport-lease")]
 pub(crate) use proxy::Proxy;
+#[cfg(all(feature = "hub", feature = "transport-lease"))]
+pub(crate) use relay::Relay;
 pub(crate) use service::Service;
 #[cfg(feature = "transport-ws")]
 pub(crate) use tunnel::Acceptor;

@@ -96,6 +96,8 @@ struct TargetFacts {
     over_tunnel: bool,
     /// The hub's last live look was answered.
     looked: bool,
+    /// A live look was not answered since the agent was heard, which it is by its Lease only.
+    in_vain: bool,
     /// The hub says that it holds the verdict back.
     held: bool,
     /// A renewal of the Lease that the hub does not know of.
@@ -157,6 +159,7 @@ impl Facts {
             first: true,
             over_tunnel: false,
             looked: false,
+            in_vain: false,
             held: false,
             unseen: None,
             verdict: FleetVerdict::Pending,

@@ -85,7 +85,11 @@ enum Confirm {
     /// Nobody asked for one.
     No,
     /// Somebody looks; not waited for beyond that.
-    Asked(Moment),
+    Asked {
+        by: Moment,
+        /// An earlier look was in vain.
+        again: bool,
+    },
     /// Nothing has changed there.
     Silent,
     /// Nobody could look; another try comes then.
@@ -251,20 +255,50 @@ impl Record {
     /// An answer that comes when nobody waits any more is still good, if it is one.
     pub(super) fn confirmed(&mut self, silent: bool, now: Moment) {
         match self.confirm {
-            Confirm::Asked(_) | Confirm::Failed(_) if silent => self.confirm = Confirm::Silent,
-            Confirm::Asked(_) => {
+            Confirm::Asked { by, again: false } if silent && now <= by => {
+                self.confirm = Confirm::Silent;
+            }
+            Confirm::Asked { .. } | Confirm::Failed(_) if silent => self.silent_at_last(now),
+            Confirm::Asked { .. } => {
                 self.confirm = Confirm::Failed(now.plus(self.allowance() / CONFIRM_SHARE));
             }
             Confirm::No | Confirm::Silent | Confirm::Failed(_) => {}
         }
     }
 
-    pub(super) const fn asked(&mut self, by: Moment) {
-        self.confirm = Confirm::Asked(by);
+    /// Nothing has changed, says a server that could not say it in time. Whoever beats there only
+    /// could not beat either, and has a full allowance from now to do it.
+    fn silent_at_last(&mut self, now: Moment) {
+        if self.has_other_channels() {
+            self.confirm = Confirm::Silent;
+        } else {
+            self.basis = self.basis.max(now);
+            self.confirm = Confirm::No;
+        }
     }
 
-    pub(super) const fn hold(&mut self) {
-        (self.held, self.confirm) = (true, Confirm::No);
+    pub(super) fn asked(&mut self, by: Moment) {
+        let again = self.confirm != Confirm::No;
+        self.confirm = Confirm::Asked { by, again };
+    }
+
+    pub(super) fn hold(&mut self, now: Moment) {
+        self.held = true;
+        self.look_anew(now);
+    }
+
+    /// What a look saw is too old now; that an earlier one was in vain is not forgotten.
+    fn look_anew(&mut self, now: Moment) {
+        self.confirm = match self.confirm {
+            Confirm::Asked { again: true, .. } | Confirm::Failed(_)
+                if !self.has_other_channels() =>
+            {
+                Confirm::Failed(now)
+            }
+            Confirm::No | Confirm::Asked { .. } | Confirm::Silent | Confirm::Failed(_) => {
+                Confirm::No
+            }
+        };
     }
 
     // Who expects it.
@@ -299,7 +333,7 @@ impl Record {
     /// clock stood still, so what the sleep has in a pause has moved the deadline by itself.
     pub(super) fn paused(&mut self, pause: Duration, now: Moment) {
         self.basis = self.basis.plus(pause).plus(PAUSE_GRACE).min(now);
-        self.confirm = Confirm::No;
+        self.look_anew(now);
     }
 
     pub(super) fn due(&self, terms: &FleetTerms, now: Moment) -> Option<Due> {
@@ -327,7 +361,7 @@ impl Record {
         }
         let end = self.lost_at();
         let end = match self.confirm {
-            Confirm::Asked(by) => end.max(by),
+            Confirm::Asked { by, .. } => end.max(by),
             Confirm::Failed(again) if !self.has_other_channels() => end.max(again),
             Confirm::No | Confirm::Silent | Confirm::Failed(_) => end,
         };
@@ -343,10 +377,12 @@ impl Record {
         match self.confirm {
             Confirm::Silent => Some(Due::Lost),
             Confirm::No => Some(Due::Confirm(self.answer_by(now))),
-            Confirm::Asked(by) if by > now => None,
-            Confirm::Asked(_) | Confirm::Failed(_) if self.has_other_channels() => Some(Due::Lost),
+            Confirm::Asked { by, .. } if by > now => None,
+            Confirm::Asked { .. } | Confirm::Failed(_) if self.has_other_channels() => {
+                Some(Due::Lost)
+            }
             Confirm::Failed(again) if again > now => None,
-            Confirm::Asked(_) | Confirm::Failed(_) => Some(Due::Confirm(self.answer_by(now))),
+            Confirm::Asked { .. } | Confirm::Failed(_) => Some(Due::Confirm(self.answer_by(now))),
         }
     }
 

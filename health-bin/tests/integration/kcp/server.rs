@@ -29,8 +29,9 @@ pub(super) struct Server {
 /// Somebody who issues certificates.
 pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
-/// The user of the test: kcp's own admin token changes at every start.
-const TOKENS: &str = "admin-token,admin,admin,\"system:kcp:admin\"\n";
+/// The users of the tests: kcp's own admin token changes at every start.
+const TOKENS: &str =
+    "admin-token,admin,admin,\"system:kcp:admin\"\nlimited-token,limited,limited\n";
 
 /// What agents ask for is written down; nothing else is.
 const AUDIT: &str = "

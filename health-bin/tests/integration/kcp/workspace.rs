@@ -1,5 +1,6 @@
 //! A fresh workspace for each test.
 
+use std::net::SocketAddr;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -18,10 +19,13 @@ use tempfile::NamedTempFile;
 
 use super::PATIENCE;
 use super::TARGET;
+use super::TARGETS;
 use crate::support::eventually;
 
 /// A number that nobody else in this process has.
 static NEXT: AtomicU32 = AtomicU32::new(0);
+
+const RBAC: &str = "rbac.authorization.k8s.io";
 
 /// A workspace of its own, below `root`.
 pub(super) struct Workspace {
@@ -134,16 +138,62 @@ impl Workspace {
             manifests::crd(),
         )
         .await;
+        self.add_another_target("edge-1").await;
+        self.object(TARGET).await;
+    }
+
+    /// Creates one more SyncTarget.
+    pub(super) async fn add_another_target(&self, name: &str) {
         let target = json!({
             "apiVersion": "workload.kcp.io/v1alpha1",
             "kind": "SyncTarget",
-            "metadata": { "name": "edge-1" },
+            "metadata": { "name": name },
             "spec": {},
         });
         // The resource is served a moment after its definition is there.
-        self.create("/apis/workload.kcp.io/v1alpha1/synctargets", target)
-            .await;
-        self.object(TARGET).await;
+        self.create(TARGETS, target).await;
+    }
+
+    /// The kubeconfig of the admin, whose context `base` is the whole server.
+    #[cfg(feature = "hub")]
+    pub(super) fn admins(&self) -> &str {
+        &self.kubeconfig
+    }
+
+    /// Where the server listens.
+    #[cfg(feature = "hub")]
+    pub(super) fn address(&self) -> SocketAddr {
+        let config = Kubeconfig::read_from(&self.kubeconfig).expect("kcp's kubeconfig can be read");
+        let first = config.clusters.into_iter().find_map(|it| it.cluster);
+        let url = first.and_then(|it| it.server).expect("a server");
+        let authority = url.split('/').nth(2).expect("an authority");
+        authority.parse().expect("an address of loopback")
+    }
+
+    /// What is there now; nothing where the server says no, or nothing.
+    #[cfg(feature = "hub")]
+    pub(super) async fn read(&self, path: &str) -> Option<Value> {
+        call(&self.client, Method::GET, path, None).await.ok()
+    }
+
+    /// What `kubectl get` shows of a target: each column without `-o wide`, and what stands there.
+    #[cfg(feature = "hub")]
+    pub(super) async fn row(&self, target: &str) -> Vec<(String, Value)> {
+        let request = Request::get(format!("{TARGETS}/{target}"))
+            .header("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io")
+            .body(Vec::new())
+            .expect("a request");
+        let table: Value = self.client.request(request).await.expect("a table");
+        let columns = table["columnDefinitions"].as_array().expect("columns");
+        let cells = table["rows"][0]["cells"].as_array().expect("cells");
+        let plain = columns
+            .iter()
+            .zip(cells)
+            .filter(|(column, _)| column["priority"] == 0);
+        let name = |column: &Value| column["name"].as_str().unwrap_or_default().to_owned();
+        plain
+            .map(|(column, cell)| (name(column), cell.clone()))
+            .collect()
     }
 
     /// Creates an object, again and again until the server takes it.
@@ -185,41 +235,57 @@ impl Workspace {
 
     /// Lets the user `limited` do what the rules say, in the whole workspace.
     pub(super) async fn grant(&self, name: &str, rules: Value) {
-        let api = "/apis/rbac.authorization.k8s.io/v1";
-        let kind = "rbac.authorization.k8s.io/v1";
         let role = json!({
-            "apiVersion": kind, "kind": "ClusterRole", "metadata": { "name": name }, "rules": rules,
-        });
-        self.create(&format!("{api}/clusterroles"), role).await;
-        let group = "rbac.authorization.k8s.io";
-        let binding = json!({
-            "apiVersion": kind,
-            "kind": "ClusterRoleBinding",
+            "apiVersion": format!("{RBAC}/v1"),
+            "kind": "ClusterRole",
             "metadata": { "name": name },
-            "subjects": [{ "kind": "User", "apiGroup": group, "name": "limited" }],
-            "roleRef": { "apiGroup": group, "kind": "ClusterRole", "name": name },
+            "rules": rules,
         });
-        self.create(&format!("{api}/clusterrolebindings"), binding)
+        self.bind(role).await;
+    }
+
+    /// Creates a Role or a ClusterRole, and gives it to the user `limited`.
+    pub(super) async fn bind(&self, role: Value) {
+        let kind = role["kind"].as_str().expect("a kind").to_owned();
+        let mut metadata = json!({ "name": role["metadata"]["name"] });
+        let mut api = format!("/apis/{RBAC}/v1");
+        if let Some(namespace) = role["metadata"]["namespace"].as_str() {
+            metadata["namespace"] = namespace.into();
+            api.push_str(&format!("/namespaces/{namespace}"));
+        }
+        let binding = json!({
+            "apiVersion": format!("{RBAC}/v1"),
+            "kind": format!("{kind}Binding"),
+            "metadata": metadata,
+            "subjects": [{ "kind": "User", "apiGroup": RBAC, "name": "limited" }],
+            "roleRef": { "apiGroup": RBAC, "kind": kind, "name": metadata["name"] },
+        });
+        let resource = kind.to_lowercase();
+        self.create(&format!("{api}/{resource}s"), role).await;
+        self.create(&format!("{api}/{resource}bindings"), binding)
             .await;
     }
 
-    /// A kubeconfig of the user `limited`, whom the token file of the tests' kcp knows.
-    pub(super) fn limited_kubeconfig(&self) -> NamedTempFile {
-        let text = std::fs::read_to_string(kubeconfig()).expect("kcp's kubeconfig can be read");
-        let mut config = Kubeconfig::from_yaml(&text).expect("kcp's kubeconfig is one");
-        for named in &mut config.auth_infos {
-            named.auth_info = Some(kube::config::AuthInfo {
-                token: Some(String::from("limited-token").into()),
-                ..kube::config::AuthInfo::default()
-            });
-        }
+    /// A kubeconfig whose only context, `base`, is this workspace as the user with that token, whom
+    /// the token file of the tests' kcp knows; where an address is given, the server is reached there.
+    pub(super) fn kubeconfig_of(&self, token: &str, at: Option<SocketAddr>) -> NamedTempFile {
+        let config = Kubeconfig::read_from(&self.kubeconfig).expect("kcp's kubeconfig can be read");
+        let first = config.clusters.into_iter().find_map(|it| it.cluster);
+        let mut cluster = serde_json::to_value(first).expect("a cluster is JSON too");
+        let url = cluster["server"].as_str().expect("a server");
+        let (server, _) = url.split_once("/clusters/").unwrap_or((url, ""));
+        let server = at.map_or_else(|| server.to_owned(), |at| format!("https://{at}"));
+        cluster["server"] = format!("{server}/clusters/{}", self.path()).into();
+        let config = json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{ "name": "it", "cluster": cluster }],
+            "users": [{ "name": "it", "user": { "token": token } }],
+            "contexts": [{ "name": "base", "context": { "cluster": "it", "user": "it" } }],
+            "current-context": "base",
+        });
         let file = NamedTempFile::new().expect("a temporary file");
-        // Secrets are left out when a kubeconfig is serialized, so the token is put in by hand.
-        let mut json = serde_json::to_value(&config).expect("a kubeconfig is JSON too");
-        for user in json["users"].as_array_mut().into_iter().flatten() {
-            user["user"] = json!({ "token": "limited-token" });
-        }
-        std::fs::write(file.path(), json.to_string()).expect("it can be written");
+        std::fs::write(file.path(), config.to_string()).expect("it can be written");
         file
     }
 

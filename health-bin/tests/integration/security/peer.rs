@@ -34,7 +34,7 @@ pub(super) struct Authority {
 }
 
 /// A connection to the hub.
-pub(super) struct Peer {
+pub(crate) struct Peer {
     stream: Box<dyn Stream>,
     /// What came and was not taken yet.
     came: Vec<u8>,
@@ -46,9 +46,9 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// What the hub answered to the upgrade.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) text: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) text: String,
 }
 
 // === impl Authority ===
@@ -113,7 +113,7 @@ impl Peer {
     }
 
     /// A connection without TLS.
-    pub(super) async fn connect_plain(hub: SocketAddr) -> io::Result<Self> {
+    pub(crate) async fn connect_plain(hub: SocketAddr) -> io::Result<Self> {
         Ok(Self::over(TcpStream::connect(hub).await?))
     }
 
@@ -125,7 +125,7 @@ impl Peer {
     }
 
     /// Asks to open a tunnel; what the hub answers.
-    pub(super) async fn upgrade(&mut self, headers: &[(&str, &str)]) -> io::Result<Answer> {
+    pub(crate) async fn upgrade(&mut self, headers: &[(&str, &str)]) -> io::Result<Answer> {
         let mut request = "GET /tunnel HTTP/1.1\r\nHost: hub\r\nUpgrade: websocket\r\n\
             Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"

@@ -30,7 +30,7 @@ impl Facts {
             target.declared = [allowance; 2];
             target.slots.clear();
             (target.first, target.over_tunnel) = (true, false);
-            (target.looked, target.held) = (false, false);
+            (target.looked, target.in_vain, target.held) = (false, false, false);
             target.verdict = FleetVerdict::Pending;
             (target.low, target.high) = (now + allowance, now + allowance);
         }
@@ -117,6 +117,13 @@ impl Facts {
         if !answered && !target.over_tunnel {
             let again = now + target.declared[1] / 3 + LOOK_MAX;
             target.high = target.high.max(again);
+            target.in_vain = true;
+        }
+        // Where nobody could look nobody could beat: both begin anew.
+        if answered && target.in_vain && !target.over_tunnel {
+            target.low = target.low.max(now + target.declared[0]);
+            target.high = target.high.max(now + target.declared[1]);
+            target.in_vain = false;
         }
     }
 
@@ -244,5 +251,6 @@ impl TargetFacts {
             self.declared[1] = self.declared[1].max(FIRST);
         }
         (self.low, self.high) = (now + self.declared[0], now + self.declared[1]);
+        self.in_vain = false;
     }
 }

@@ -82,9 +82,99 @@ fn while_nobody_can_look_an_agent_without_a_tunnel_stays_suspect() {
         "{}",
         rig.confirms.len()
     );
+}
+
+/// The server was away, so nobody could beat there either: at its first answer nothing can have
+/// changed yet.
+#[test]
+fn whoever_beats_only_where_nobody_could_look_has_a_full_allowance_from_the_first_answer() {
+    let mut rig = Rig::new();
+    rig.lease(Change::Renewed, "pod-1_1");
+    for second in 25..60 {
+        rig.run_to(second * 1000);
+        rig.confirmed(Confirmation::Failed);
+    }
+    rig.run_to(60_000);
     rig.confirmed(Confirmation::Silent);
-    rig.run_to(600_000);
-    assert_eq!(rig.verdict(), Lost);
+    assert_eq!(rig.run_to(65_000), Suspect);
+    rig.lease(Change::Renewed, "pod-1_1");
+    assert_eq!(rig.verdict(), Alive);
+    assert!(!rig.told.iter().any(|(_, verdict, _)| *verdict == Lost));
+}
+
+#[test]
+fn whoever_is_silent_for_that_long_is_looked_at_again_and_lost() {
+    let mut rig = Rig::new();
+    rig.lease(Change::Renewed, "pod-1_1");
+    rig.run_to(25_000);
+    rig.confirmed(Confirmation::Failed);
+    rig.run_to(60_000);
+    rig.confirmed(Confirmation::Silent);
+    let looks = rig.confirms.len();
+    assert_eq!(rig.run_to(84_999), Suspect);
+    assert_eq!(rig.confirms.len(), looks);
+    rig.run_to(85_000);
+    assert_eq!(rig.confirms.len(), looks + 1);
+    rig.confirmed(Confirmation::Silent);
+    assert_eq!(rig.run_to(89_999), Suspect);
+    assert_eq!(rig.run_to(90_000), Lost);
+}
+
+#[test]
+fn a_pause_does_not_forget_that_nobody_could_look() {
+    let mut rig = Rig::new();
+    rig.lease(Change::Renewed, "pod-1_1");
+    rig.run_to(25_000);
+    rig.confirmed(Confirmation::Failed);
+    rig.run_to(60_000);
+    rig.confirmed(Confirmation::Failed);
+    rig.now += Duration::from_secs(2);
+    rig.fleet.paused(Duration::from_secs(2), rig.now);
+    let looks = rig.confirms.len();
+    rig.run_to(62_001);
+    assert_eq!(rig.confirms.len(), looks + 1, "it asks at once");
+    rig.confirmed(Confirmation::Silent);
+    assert_eq!(rig.run_to(87_001), Suspect);
+    rig.confirmed(Confirmation::Silent);
+    assert_eq!(rig.run_to(92_001), Lost);
+}
+
+/// Whether many others are silent too says nothing of the server.
+#[test]
+fn neither_does_a_mass_silence() {
+    let mut rig = Rig::of(3);
+    for agent in 0..3 {
+        rig.lease_of(agent, Change::Renewed, "pod-1_1");
+    }
+    rig.run_to(20_000);
+    for agent in 1..3 {
+        rig.lease_of(agent, Change::Renewed, "pod-1_1");
+    }
+    rig.run_to(25_000);
+    rig.confirmed(Confirmation::Failed);
+    rig.run_to(58_000);
+    assert!(rig.view().is_held());
+    let looks = rig.confirms.len();
+    rig.run_to(60_000);
+    assert!(rig.confirms.len() > looks);
+    rig.confirmed(Confirmation::Silent);
+    assert_eq!(rig.run_to(89_999), Suspect);
+}
+
+/// A server that was frozen answers what it was asked before.
+#[test]
+fn an_answer_that_comes_too_late_is_one_of_a_server_that_was_away() {
+    for (late, asked_again) in [(30_500, false), (37_000, true)] {
+        let mut rig = Rig::new();
+        rig.lease(Change::Renewed, "pod-1_1");
+        rig.run_to(late);
+        assert_eq!(rig.confirms.len() > 2, asked_again);
+        rig.confirmed(Confirmation::Silent);
+        assert_eq!(rig.run_to(late + 24_999), Suspect);
+        rig.run_to(late + 25_000);
+        rig.confirmed(Confirmation::Silent);
+        assert_eq!(rig.run_to(late + 30_000), Lost);
+    }
 }
 
 #[test]
