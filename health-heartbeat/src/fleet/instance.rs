@@ -106,7 +106,6 @@ impl Instance {
         &self.holder[usize::from(self.slot_end) + 1..]
     }
 
-
     pub(super) const fn deciding(&self) -> &[DecidingPayload] {
         &self.deciding
     }
