@@ -23,20 +23,48 @@ pub(crate) struct Args {
     /// How many rounds the healthy checks among hostile ones run.
     #[arg(long, default_value_t = 10_000)]
     rounds: u32,
+    /// How many tunnels the hub has.
+    #[arg(long, default_value_t = 15_000)]
+    tunnels: u32,
+    /// How long those tunnels beat before some of them are killed, in seconds.
+    #[arg(long, default_value_t = 60)]
+    seconds: u32,
+    /// How often they beat, in seconds; a timeout is three of it.
+    #[arg(long, default_value_t = 10)]
+    interval: u32,
 }
 
 /// Enough to show that the benches run and what they say.
 const ROUNDS_OF_CI: u32 = 1000;
+const TUNNELS_OF_CI: u32 = 1500;
+const SECONDS_OF_CI: u32 = 20;
+const INTERVAL_OF_CI: u32 = 2;
 
 impl Args {
     /// CI prints what a budget costs, and is no place to judge it.
-    pub(crate) const fn for_ci() -> Self {
-        Self {
-            suite: Suite::Health,
+    pub(crate) fn for_ci() -> impl Iterator<Item = Self> {
+        Suite::value_variants().iter().map(|suite| Self {
+            suite: *suite,
             lenient: true,
             record: false,
             rounds: ROUNDS_OF_CI,
-        }
+            tunnels: TUNNELS_OF_CI,
+            seconds: SECONDS_OF_CI,
+            interval: INTERVAL_OF_CI,
+        })
+    }
+
+    /// What the measuring programs are told; each takes what concerns it.
+    fn passed_on(&self) -> Vec<String> {
+        [
+            ("--rounds", self.rounds),
+            ("--tunnels", self.tunnels),
+            ("--seconds", self.seconds),
+            ("--interval", self.interval),
+        ]
+        .into_iter()
+        .flat_map(|(flag, value)| [flag.to_owned(), value.to_string()])
+        .collect()
     }
 }
 
@@ -45,6 +73,8 @@ impl Args {
 enum Suite {
     /// Those of checks and probes.
     Health,
+    /// Those of a hub and its fleet.
+    Hub,
 }
 
 /// One line of the table.
@@ -75,10 +105,10 @@ const HEADER: [&str; 6] = ["what", "measured", "beside", "ratio", "budget", ""];
 pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
     let mut rows = Vec::new();
     for [package, program] in args.suite.programs() {
-        let rounds = args.rounds.to_string();
+        let passed_on = args.passed_on();
         let output = cmd!(
             sh,
-            "cargo bench --locked -p {package} --bench {program} -- --rounds {rounds}"
+            "cargo bench --locked -p {package} --bench {program} -- {passed_on...}"
         )
         .read()?;
         let before = rows.len();
@@ -120,12 +150,14 @@ impl Suite {
                 ["health-checks", "hostile"],
                 ["health-bin", "probes"],
             ],
+            Self::Hub => &[["health-heartbeat", "fleet"], ["health-bin", "hub"]],
         }
     }
 
     const fn name(self) -> &'static str {
         match self {
             Self::Health => "health",
+            Self::Hub => "hub",
         }
     }
 }

@@ -42,18 +42,16 @@ const NO_SKEW: i32 = i32::MIN;
 const TOKEN: u8 = 1 << 7;
 
 /// What the fleet knows of one agent.
+///
+/// It is in this order in memory, with what a heartbeat needs first: it waits for each line of
+/// memory that it touches.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Record {
-    pub(super) id: Arc<AgentId>,
     /// At most [`INSTANCES_MAX`]; nearly always one, which is then next to the rest.
     pub(super) instances: SmallVec<[Instance; 1]>,
-    /// What was before the present verdict, from the first change on; at most
-    /// [`TRANSITIONS_KEPT`].
-    earlier: Vec<Change>,
-    pub(super) last_evidence: [Option<Moment>; 3],
     /// The last evidence, or the admission; moved by the hub's own pauses.
     basis: Moment,
-    pub(super) since: Moment,
     /// Its Lease was released: it has left if nobody was heard by then.
     left_at: Option<Moment>,
     confirm: Confirm,
@@ -71,6 +69,12 @@ pub(super) struct Record {
     plain: bool,
     /// Its verdict waits for one more allowance, since many fell silent at once.
     pub(super) held: bool,
+    pub(super) last_evidence: [Option<Moment>; 3],
+    pub(super) since: Moment,
+    /// What was before the present verdict, from the first change on; at most
+    /// [`TRANSITIONS_KEPT`].
+    earlier: Vec<Change>,
+    pub(super) id: Arc<AgentId>,
 }
 
 /// A change of the verdict.
@@ -131,13 +135,17 @@ impl Record {
         }
     }
 
-    /// Reads something of each of its lines of memory, for nothing but to have read it.
+    /// Reads something of each line of memory that a heartbeat needs, for nothing but to have read
+    /// it; see [`Fleet::look_ahead`](super::Fleet::look_ahead).
     pub(super) fn look(&self) -> u64 {
-        let first = self
-            .instances
-            .first()
-            .map_or(0, |it| it.sequence ^ it.seen.nanos());
-        first ^ self.basis.nanos() ^ u64::from(self.heartbeats) ^ self.earlier.len() as u64
+        let [last, ..] = self.last_evidence;
+        let instance = self.instances.first().map_or(0, |it| it.sequence);
+        let rest = [
+            self.basis.nanos(),
+            self.heartbeats.into(),
+            last.map_or(0, Moment::nanos),
+        ];
+        rest.into_iter().fold(instance, u64::wrapping_add)
     }
 
     pub(super) const fn allowance(&self) -> Span {
