@@ -33,6 +33,8 @@ use tokio::runtime::Builder;
 use quantile::quantile;
 use support::Row;
 
+mod processor;
+
 #[path = "../../health-checks/benches/quantile.rs"]
 mod quantile;
 
@@ -229,7 +231,7 @@ impl Server {
 
     /// Asks for `path` with all clients for one slice.
     async fn load(&self, path: &str) -> anyhow::Result<Slice> {
-        let cpu = self.cpu_time()?;
+        let cpu = processor::time_of(self.child.id())?;
         let began = Instant::now();
         let until = began + SLICE;
         let clients: Vec<_> = (0..CLIENTS)
@@ -240,24 +242,12 @@ impl Server {
             latencies.extend(client.await??);
         }
         let count = as_f64(latencies.len() as u64);
-        let cpu = self.cpu_time()?.saturating_sub(cpu);
+        let cpu = processor::time_of(self.child.id())?.saturating_sub(cpu);
         Ok(Slice {
             per_second: count / began.elapsed().as_secs_f64(),
             cpu: cpu.as_secs_f64() * 1e6 / count,
             latencies,
         })
-    }
-
-    /// All the time that the process has had of a processor.
-    fn cpu_time(&self) -> anyhow::Result<Duration> {
-        let mut nanos = 0;
-        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
-            // A thread may end while it is looked at.
-            let text = fs::read_to_string(thread?.path().join("schedstat")).unwrap_or_default();
-            let spent = text.split(' ').next().and_then(|nanos| nanos.parse().ok());
-            nanos += spent.unwrap_or(0);
-        }
-        Ok(Duration::from_nanos(nanos))
     }
 }
 

@@ -35,6 +35,7 @@ use self::instance::Beat;
 use self::moment::Epoch;
 use self::moment::Moment;
 use self::record::Due;
+use self::record::Record;
 use self::roll::Roll;
 pub use self::terms::FleetTerms;
 use self::timers::Timers;
@@ -195,6 +196,18 @@ impl Fleet {
             Evidence::SyncTarget { change } => self.sync_target(agent, change, now),
         }
         self.arm(agent);
+    }
+
+    /// Fetches what is known of agents that are about to be heard, and changes nothing.
+    ///
+    /// A million records are not in the processor's cache, and heartbeats come in any order: asked
+    /// for one by one, each makes the processor wait for memory several times. Asked for together,
+    /// before a batch of [`evidence`](Self::evidence), they come together.
+    pub fn look_ahead(&self, agents: impl Iterator<Item = AgentKey> + Clone) {
+        self.timers
+            .look_ahead(agents.clone().map(|agent| agent.index));
+        let records = agents.filter_map(|agent| self.roll.get(agent));
+        std::hint::black_box(records.map(Record::look).fold(0, u64::wrapping_add));
     }
 
     /// What a live look came to that [`FleetOutput::Confirm`] had asked for.

@@ -23,25 +23,49 @@ pub(crate) struct Args {
     /// How many rounds the healthy checks among hostile ones run.
     #[arg(long, default_value_t = 10_000)]
     rounds: u32,
-    /// How many seconds each load on the tunnel lasts.
+    /// How many tunnels the hub has.
+    #[arg(long, default_value_t = 15_000)]
+    tunnels: u32,
+    /// How long each load lasts, in seconds: that on the tunnel, and a hub's tunnels before some of
+    /// them are killed.
     #[arg(long, default_value_t = 60)]
     seconds: u32,
+    /// How often a hub's agents beat, in seconds; a timeout is three of it.
+    #[arg(long, default_value_t = 10)]
+    interval: u32,
 }
 
 /// Enough to show that the benches run and what they say.
 const ROUNDS_OF_CI: u32 = 1000;
+const TUNNELS_OF_CI: u32 = 1500;
 const SECONDS_OF_CI: u32 = 10;
+const INTERVAL_OF_CI: u32 = 2;
 
 impl Args {
     /// CI prints what a budget costs, and is no place to judge it.
-    pub(crate) fn for_ci() -> [Self; 2] {
-        [Suite::Health, Suite::Tunnel].map(|suite| Self {
-            suite,
+    pub(crate) fn for_ci() -> impl Iterator<Item = Self> {
+        Suite::value_variants().iter().map(|suite| Self {
+            suite: *suite,
             lenient: true,
             record: false,
             rounds: ROUNDS_OF_CI,
+            tunnels: TUNNELS_OF_CI,
             seconds: SECONDS_OF_CI,
+            interval: INTERVAL_OF_CI,
         })
+    }
+
+    /// What the measuring programs are told; each takes what concerns it.
+    fn passed_on(&self) -> Vec<String> {
+        [
+            ("--rounds", self.rounds),
+            ("--tunnels", self.tunnels),
+            ("--seconds", self.seconds),
+            ("--interval", self.interval),
+        ]
+        .into_iter()
+        .flat_map(|(flag, value)| [flag.to_owned(), value.to_string()])
+        .collect()
     }
 }
 
@@ -52,6 +76,8 @@ enum Suite {
     Health,
     /// Those of the tunnel: under load, beside a bare echo, and when a hub restarts.
     Tunnel,
+    /// Those of a hub and its fleet.
+    Hub,
 }
 
 /// One line of the table.
@@ -84,11 +110,12 @@ const HEADER: [&str; 6] = ["what", "measured", "beside", "ratio", "budget", ""];
 pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
     let mut rows = Vec::new();
     for [package, program] in args.suite.programs() {
-        let (rounds, seconds) = (args.rounds.to_string(), args.seconds.to_string());
-        // Each program takes what it knows.
-        let long = ["--rounds", &rounds, "--seconds", &seconds];
-        let bench = ["-p", package, "--bench", program];
-        let output = cmd!(sh, "cargo bench --locked {bench...} -- {long...}").read()?;
+        let passed_on = args.passed_on();
+        let output = cmd!(
+            sh,
+            "cargo bench --locked -p {package} --bench {program} -- {passed_on...}"
+        )
+        .read()?;
         let before = rows.len();
         for line in output.lines() {
             rows.push(Row::parse(line)?);
@@ -129,6 +156,7 @@ impl Suite {
                 ["health-bin", "probes"],
             ],
             Self::Tunnel => &[["health-transport-ws", "tunnel"]],
+            Self::Hub => &[["health-heartbeat", "fleet"], ["health-bin", "hub"]],
         }
     }
 
@@ -136,6 +164,7 @@ impl Suite {
         match self {
             Self::Health => "health",
             Self::Tunnel => "tunnel",
+            Self::Hub => "hub",
         }
     }
 }

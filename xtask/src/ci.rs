@@ -56,8 +56,7 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
     step("browser", || browser::run(sh, &browser::Args::for_ci()))?;
     // What it prints is kept in the log; machines that run CI are too noisy to judge it.
     step("bench", || {
-        let mut suites = bench::Args::for_ci().into_iter();
-        suites.try_for_each(|suite| bench::run(sh, &suite))
+        bench::Args::for_ci().try_for_each(|args| bench::run(sh, &args))
     })?;
     step("fuzz", || fuzz::run(sh, &fuzz::Args::for_ci()))?;
     step("coverage", || coverage::run(sh, &coverage::Args::for_ci()))?;

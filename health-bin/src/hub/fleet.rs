@@ -178,6 +178,9 @@ impl SharedFleet {
                 tracing::warn!(?pause, "this hub stood still; every deadline moved");
                 inner.fleet.paused(pause, now);
             }
+            let agents = heard.iter().map(|event| event.connection);
+            let agents = agents.filter_map(|connection| inner.tunnels.get(&connection));
+            inner.fleet.look_ahead(agents.copied());
             // What came in while we slept is heard before anybody is judged.
             for event in heard.drain(..) {
                 self.hear(&mut inner, event);

@@ -10,6 +10,8 @@ use rustc_hash::FxHasher;
 
 use super::TunnelId;
 use super::moment::Moment;
+use super::moment::Span;
+use super::moment::millis;
 use crate::wire::DecidingPayload;
 use crate::wire::HeartbeatPayload;
 
@@ -35,8 +37,8 @@ pub(super) struct Instance {
     deciding: Box<[DecidingPayload]>,
     report_age_seconds: f32,
     /// Zero where it is not known.
-    interval_ms: u32,
-    allowance_ms: u32,
+    pub(super) interval_ms: u32,
+    pub(super) allowance_ms: u32,
     slot_end: u16,
     pub(super) status: Option<HealthStatus>,
     pub(super) left: bool,
@@ -104,17 +106,6 @@ impl Instance {
         &self.holder[usize::from(self.slot_end) + 1..]
     }
 
-    pub(super) const fn interval(&self) -> Option<Duration> {
-        match self.interval_ms {
-            0 => None,
-            millis => Some(Duration::from_millis(millis as u64)),
-        }
-    }
-
-    pub(super) const fn allowance(&self) -> Duration {
-        Duration::from_millis(self.allowance_ms as u64)
-    }
-
     pub(super) const fn deciding(&self) -> &[DecidingPayload] {
         &self.deciding
     }
@@ -125,7 +116,7 @@ impl Instance {
 
     /// Whether it counts beside another one that was heard at `now`.
     pub(super) fn is_present(&self, now: Moment) -> bool {
-        !self.left && self.seen.plus(self.allowance()) >= now
+        !self.left && self.seen.plus(Span::from_millis(self.allowance_ms)) >= now
     }
 
     fn rename(&mut self, beat: &Beat<'_>) {
@@ -182,10 +173,4 @@ impl<'a> Beat<'a> {
             payload: None,
         }
     }
-}
-
-/// No shorter than it is, so that nobody is early.
-fn millis(duration: Duration) -> u32 {
-    let millis = duration.as_nanos().div_ceil(1_000_000);
-    u32::try_from(millis).unwrap_or(u32::MAX)
 }

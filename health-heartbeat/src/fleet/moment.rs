@@ -1,12 +1,20 @@
-//! Points in time in eight bytes: a fleet keeps about ten for each agent.
+//! Points in time and lengths of it in eight bytes: a fleet keeps about ten for each agent, and
+//! reckons with as many at each heartbeat.
 
 use std::num::NonZeroU64;
+use std::ops::Add;
+use std::ops::Div;
+use std::ops::Mul;
 use std::time::Duration;
 use std::time::Instant;
 
 /// A point in time, in nanoseconds since the fleet's beginning; enough for five hundred years.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Moment(NonZeroU64);
+
+/// A length of time in nanoseconds. Where it would be too long it is as long as can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Span(u64);
 
 /// The fleet's beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,12 +35,58 @@ impl Moment {
         }
     }
 
-    pub(super) fn plus(self, duration: Duration) -> Self {
-        Self::from_nanos(self.nanos().saturating_add(nanos(duration)))
+    pub(super) const fn plus(self, Span(nanos): Span) -> Self {
+        Self::from_nanos(self.nanos().saturating_add(nanos))
     }
 
-    pub(super) fn minus(self, duration: Duration) -> Self {
-        Self::from_nanos(self.nanos().saturating_sub(nanos(duration)))
+    pub(super) const fn minus(self, Span(nanos): Span) -> Self {
+        Self::from_nanos(self.nanos().saturating_sub(nanos))
+    }
+}
+
+// === impl Span ===
+
+impl Span {
+    pub(super) const fn from_secs(secs: u32) -> Self {
+        Self(secs as u64 * 1_000_000_000)
+    }
+
+    pub(super) const fn from_millis(millis: u32) -> Self {
+        Self(millis as u64 * 1_000_000)
+    }
+
+    pub(super) const fn duration(self) -> Duration {
+        Duration::from_nanos(self.0)
+    }
+}
+
+impl From<Duration> for Span {
+    fn from(duration: Duration) -> Self {
+        Self(nanos(duration))
+    }
+}
+
+impl Add for Span {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl Mul<u64> for Span {
+    type Output = Self;
+
+    fn mul(self, times: u64) -> Self {
+        Self(self.0.saturating_mul(times))
+    }
+}
+
+impl Div<u64> for Span {
+    type Output = Self;
+
+    fn div(self, parts: u64) -> Self {
+        Self(self.0 / parts)
     }
 }
 
@@ -60,6 +114,12 @@ fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// No shorter than it is, so that nobody is early.
+pub(super) fn millis(duration: Duration) -> u32 {
+    let begun = u128::from(duration.subsec_nanos() % 1_000_000 > 0);
+    u32::try_from(duration.as_millis() + begun).unwrap_or(u32::MAX)
+}
+
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "tests pick an arbitrary epoch")]
 mod tests {
@@ -75,6 +135,15 @@ mod tests {
         }
         let long_before = now - Duration::from_secs(100);
         assert!(epoch.moment(long_before) < epoch.moment(now));
+    }
+
+    #[test]
+    fn milliseconds_are_rounded_up() {
+        for (nanos, expected) in [(0, 0), (1, 1), (1_000_000, 1), (1_000_001, 2)] {
+            assert_eq!(millis(Duration::from_nanos(nanos)), expected, "{nanos}");
+        }
+        assert_eq!(millis(Duration::from_nanos(2_999_999_999)), 3000);
+        assert_eq!(millis(Duration::MAX), u32::MAX);
     }
 
     #[test]

@@ -15,23 +15,25 @@ use super::instance::Beat;
 use super::instance::INSTANCES_MAX;
 use super::instance::Instance;
 use super::moment::Moment;
+use super::moment::Span;
+use super::moment::millis;
 
 /// So many transitions of an agent are remembered beside the last one.
 const TRANSITIONS_KEPT: usize = 15;
 
 /// Beats are late by up to this share of the interval anyway, 4 %; see the agent's machine.
-const JITTER_SHARE: u32 = 25;
+const JITTER_SHARE: u64 = 25;
 
 /// A pause is counted from when the loop had asked to be woken, up to a second after it stopped;
 /// and what came meanwhile waits in the sockets still when the loop wakes up.
-const PAUSE_GRACE: Duration = Duration::from_secs(1);
+const PAUSE_GRACE: Span = Span::from_secs(1);
 
 /// A live look comes so long before the verdict that it is answered by then.
-const CONFIRM_LEAD_MAX: Duration = Duration::from_secs(5);
+const CONFIRM_LEAD_MAX: Span = Span::from_secs(5);
 
 /// After how much of the allowance nobody waits for a live look's answer any more, and after how
 /// much of it there is another one.
-const CONFIRM_SHARE: u32 = 6;
+const CONFIRM_SHARE: u64 = 6;
 
 /// Nobody said.
 const NO_SKEW: i32 = i32::MIN;
@@ -40,18 +42,16 @@ const NO_SKEW: i32 = i32::MIN;
 const TOKEN: u8 = 1 << 7;
 
 /// What the fleet knows of one agent.
+///
+/// It is in this order in memory, with what a heartbeat needs first: it waits for each line of
+/// memory that it touches.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Record {
-    pub(super) id: Arc<AgentId>,
     /// At most [`INSTANCES_MAX`]; nearly always one, which is then next to the rest.
     pub(super) instances: SmallVec<[Instance; 1]>,
-    /// What was before the present verdict, from the first change on; at most
-    /// [`TRANSITIONS_KEPT`].
-    earlier: Vec<Change>,
-    pub(super) last_evidence: [Option<Moment>; 3],
     /// The last evidence, or the admission; moved by the hub's own pauses.
     basis: Moment,
-    pub(super) since: Moment,
     /// Its Lease was released: it has left if nobody was heard by then.
     left_at: Option<Moment>,
     confirm: Confirm,
@@ -69,6 +69,12 @@ pub(super) struct Record {
     plain: bool,
     /// Its verdict waits for one more allowance, since many fell silent at once.
     pub(super) held: bool,
+    pub(super) last_evidence: [Option<Moment>; 3],
+    pub(super) since: Moment,
+    /// What was before the present verdict, from the first change on; at most
+    /// [`TRANSITIONS_KEPT`].
+    earlier: Vec<Change>,
+    pub(super) id: Arc<AgentId>,
 }
 
 /// A change of the verdict.
@@ -133,8 +139,21 @@ impl Record {
         }
     }
 
-    pub(super) const fn allowance(&self) -> Duration {
-        Duration::from_millis(self.allowance_ms as u64)
+    /// Reads something of each line of memory that a heartbeat needs, for nothing but to have read
+    /// it; see [`Fleet::look_ahead`](super::Fleet::look_ahead).
+    pub(super) fn look(&self) -> u64 {
+        let [last, ..] = self.last_evidence;
+        let instance = self.instances.first().map_or(0, |it| it.sequence);
+        let rest = [
+            self.basis.nanos(),
+            self.heartbeats.into(),
+            last.map_or(0, Moment::nanos),
+        ];
+        rest.into_iter().fold(instance, u64::wrapping_add)
+    }
+
+    pub(super) const fn allowance(&self) -> Span {
+        Span::from_millis(self.allowance_ms)
     }
 
     /// Changes the verdict, and says which one it was where it was another.
@@ -332,7 +351,7 @@ impl Record {
     /// No deadline is further away than a full allowance: while the machine slept its monotonic
     /// clock stood still, so what the sleep has in a pause has moved the deadline by itself.
     pub(super) fn paused(&mut self, pause: Duration, now: Moment) {
-        self.basis = self.basis.plus(pause).plus(PAUSE_GRACE).min(now);
+        self.basis = self.basis.plus(pause.into()).plus(PAUSE_GRACE).min(now);
         self.look_anew(now);
     }
 
@@ -397,7 +416,7 @@ impl Record {
             return None;
         }
         let interval = self.interval();
-        let grace = (interval / 2).max(Duration::from_secs(1));
+        let grace = (interval / 2).max(Span::from_secs(1));
         Some(self.basis.plus(interval + interval / JITTER_SHARE + grace))
     }
 
@@ -413,7 +432,7 @@ impl Record {
 
     fn forget_at(&self, terms: &FleetTerms) -> Option<Moment> {
         let nobody_cares = !self.is_expected() && self.tunnels == 0;
-        nobody_cares.then(|| self.since.plus(terms.forget_after))
+        nobody_cares.then(|| self.since.plus(terms.forget_after.into()))
     }
 
     fn answer_by(&self, now: Moment) -> Moment {
@@ -427,10 +446,10 @@ impl Record {
 
     /// When the next beat is expected; where nobody said, half the allowance is no longer than any
     /// interval may be.
-    fn interval(&self) -> Duration {
+    fn interval(&self) -> Span {
         match self.interval_ms {
             0 => self.allowance() / 2,
-            millis => Duration::from_millis(u64::from(millis)),
+            millis => Span::from_millis(millis),
         }
     }
 
@@ -438,28 +457,24 @@ impl Record {
     /// what is usual on the channel.
     fn settle_terms(&mut self, terms: &FleetTerms, now: Moment) {
         let present = self.instances.iter().filter(|it| it.is_present(now));
-        let declared = present.fold(None, |longest: Option<[Duration; 2]>, it| {
+        let declared = present.fold(None, |longest: Option<[u32; 2]>, it| {
             let [interval, allowance] = longest.unwrap_or_default();
-            Some([
-                interval.max(it.interval().unwrap_or_default()),
-                allowance.max(it.allowance()),
-            ])
+            Some([interval.max(it.interval_ms), allowance.max(it.allowance_ms)])
         });
-        let plain = self.plain.then_some(terms.timeout_plain);
-        let [interval, allowance] = match (declared, plain) {
+        let plain = self.plain.then(|| millis(terms.timeout_plain));
+        [self.interval_ms, self.allowance_ms] = match (declared, plain) {
             (Some([interval, allowance]), None) => [interval, allowance],
             (Some([interval, allowance]), Some(plain)) if plain <= allowance => {
                 [interval, allowance]
             }
-            (_, Some(plain)) => [Duration::ZERO, plain],
+            (_, Some(plain)) => [0, plain],
             // Whoever is back after a long silence still has the terms that it declared.
             (None, None) if self.instances.iter().any(|it| !it.left) => return,
             (None, None) if self.tunnels == 0 && self.has_objects() => {
-                [Duration::ZERO, terms.timeout_synctarget]
+                [0, millis(terms.timeout_synctarget)]
             }
-            (None, None) => [Duration::ZERO, terms.timeout_first],
+            (None, None) => [0, millis(terms.timeout_first)],
         };
-        (self.interval_ms, self.allowance_ms) = (millis(interval), millis(allowance));
     }
 
     /// The terms of an object that was seen for the first time; a full allowance from now.
@@ -490,10 +505,4 @@ const fn bit(channel: Option<Channel>) -> u8 {
         None => TOKEN,
         Some(channel) => 1 << channel as u8,
     }
-}
-
-/// No shorter than it is, so that nobody is early.
-fn millis(duration: Duration) -> u32 {
-    let millis = duration.as_nanos().div_ceil(1_000_000);
-    u32::try_from(millis).unwrap_or(u32::MAX)
 }

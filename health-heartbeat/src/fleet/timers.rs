@@ -71,6 +71,13 @@ impl Timers {
         }
     }
 
+    /// Reads these agents' lines of the table, for nothing but to have read them; see
+    /// [`Fleet::look_ahead`](super::Fleet::look_ahead).
+    pub(super) fn look_ahead(&self, agents: impl Iterator<Item = u32>) {
+        let look = |index: u32| self.alarms.get(index as usize)?.filed;
+        std::hint::black_box(agents.filter_map(look).max());
+    }
+
     /// The next agent whose time has come by `now`; it has no timer then.
     pub(super) fn pop(&mut self, now: Moment) -> Option<u32> {
         self.advance(now);
@@ -135,6 +142,7 @@ impl Timers {
             self.occupied[place / 64] &= !(1 << (place % 64));
             let mut opening = std::mem::take(&mut self.opening);
             std::mem::swap(&mut opening, &mut self.buckets[place]);
+            self.look_ahead(opening.iter().copied());
             for index in opening.drain(..) {
                 let alarm = &mut self.alarms[index as usize];
                 if alarm.filed.is_none_or(|at| bucket(at) != next) {

@@ -98,7 +98,7 @@ impl<'a> AgentView<'a> {
     /// How much silence is allowed.
     #[must_use]
     pub const fn allowance(&self) -> Duration {
-        self.record.allowance()
+        self.record.allowance().duration()
     }
 
     /// How many heartbeats arrived, renewals of a Lease among them.
