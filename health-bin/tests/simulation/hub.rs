@@ -217,6 +217,8 @@ impl Hub {
                 let (slot, _) = holder.parts();
                 core.facts
                     .lease_seen(event.target, (slot, change), event.duration, core.now);
+            } else {
+                core.facts.lease_released(event.target, core.now);
             }
             let lease = event.sight(core.tamper.duration(event.duration));
             let evidence = Evidence::Lease { change, lease };

@@ -109,6 +109,13 @@ impl Facts {
         target.unseen = None;
     }
 
+    /// The hub sees that a Lease is nobody's: its agent has one interval to find a successor, which
+    /// is no longer than its allowance.
+    pub(crate) fn lease_released(&mut self, target: usize, now: Time) {
+        let target = &mut self.targets[target];
+        target.high = target.high.max(now + target.declared[1]);
+    }
+
     /// A live look was answered or not.
     pub(crate) fn looked(&mut self, target: usize, answered: bool, now: Time) {
         let target = &mut self.targets[target];
