@@ -20,6 +20,10 @@ mod roll;
 
 mod view;
 
+mod recorder;
+
+mod flight;
+
 #[cfg(test)]
 mod tests;
 
@@ -30,12 +34,16 @@ use std::time::Duration;
 use std::time::Instant;
 
 pub use self::evidence::{Change, Channel, Confirmation, Evidence, LeaseSight};
+pub use self::flight::{Flight, FlightDue, FlightStep, InvalidFlight, Replay};
 pub use self::id::{AgentId, AgentKey, TunnelId};
 use self::instance::Beat;
 use self::moment::Epoch;
 use self::moment::Moment;
 use self::record::Due;
 use self::record::Record;
+pub use self::recorder::FlightLimits;
+use self::recorder::FlightRecorder;
+use self::recorder::entry::Input;
 use self::roll::Roll;
 pub use self::terms::FleetTerms;
 use self::timers::Timers;
@@ -78,6 +86,7 @@ pub struct Fleet {
     doubts: bool,
     /// Bounded by the number of agents: each has a few at most for each input.
     outputs: VecDeque<FleetOutput>,
+    recorder: Option<Box<FlightRecorder>>,
 }
 
 /// What the fleet tells.
@@ -142,6 +151,7 @@ impl Fleet {
             leaving: BTreeSet::new(),
             doubts: false,
             outputs: VecDeque::new(),
+            recorder: None,
         }
     }
 
@@ -152,13 +162,16 @@ impl Fleet {
         if let Some(key) = self.roll.find(&id) {
             return Some(key);
         }
-        let key = self.roll.add(id, self.epoch.moment(now))?;
+        let now = self.epoch.moment(now);
+        self.note_admitted(&id, now);
+        let key = self.roll.add(id, now)?;
         self.arm(key);
         Some(key)
     }
 
     /// An agent that somebody's credentials name is expected: it is never forgotten.
     pub fn expect(&mut self, agent: AgentKey) {
+        self.note(agent, None, Input::Expected);
         if let Some(record) = self.roll.get_mut(agent) {
             record.expect(None);
         }
@@ -166,17 +179,20 @@ impl Fleet {
 
     /// Takes that back. Who is neither heard nor expected by anybody else is forgotten at once.
     pub fn unexpect(&mut self, agent: AgentKey) {
+        self.note(agent, None, Input::Unexpected);
         self.unknown(agent, None);
     }
 
     /// The agent's object on that channel was deleted.
     pub fn gone(&mut self, agent: AgentKey, channel: Channel) {
+        self.note(agent, None, Input::Gone(channel));
         self.unknown(agent, Some(channel));
     }
 
     /// Takes a sign of an agent, seen at `now`. Of an agent that was forgotten it is ignored.
     pub fn evidence(&mut self, agent: AgentKey, evidence: Evidence<'_>, now: Instant) {
         let now = self.epoch.moment(now);
+        self.note_evidence(agent, &evidence, now);
         match evidence {
             Evidence::Opened { tunnel, heartbeats } => self.opened(agent, tunnel, heartbeats, now),
             Evidence::Heartbeat {
@@ -213,6 +229,7 @@ impl Fleet {
     /// What a live look came to that [`FleetOutput::Confirm`] had asked for.
     pub fn confirmed(&mut self, agent: AgentKey, confirmation: Confirmation, now: Instant) {
         let now = self.epoch.moment(now);
+        self.note(agent, Some(now), Input::Confirmed(confirmation));
         if let Some(record) = self.roll.get_mut(agent) {
             record.confirmed(confirmation == Confirmation::Silent, now);
             self.arm(agent);
@@ -222,7 +239,11 @@ impl Fleet {
     /// A deadline may have come.
     pub fn handle_timeout(&mut self, now: Instant) {
         let now = self.epoch.moment(now);
+        let mut is_noted = false;
         while let Some(index) = self.timers.pop(now) {
+            if !std::mem::replace(&mut is_noted, true) {
+                self.note_to_all(now, Input::Timeout);
+            }
             if let Some(agent) = self.roll.key(index) {
                 self.due(agent, now);
                 self.arm(agent);
@@ -234,6 +255,7 @@ impl Fleet {
     /// deadline moves by that and a second, to a full allowance from `now` at most.
     pub fn paused(&mut self, pause: Duration, now: Instant) {
         let now = self.epoch.moment(now);
+        self.note_to_all(now, Input::Paused(pause));
         self.timers = Timers::new();
         for agent in self.roll.keys() {
             if let Some(record) = self.roll.get_mut(agent) {
@@ -247,6 +269,7 @@ impl Fleet {
     /// not left, it has a full allowance from `now`, as after a start.
     pub fn take_over(&mut self, now: Instant) {
         let now = self.epoch.moment(now);
+        self.note_to_all(now, Input::TakenOver);
         for agent in self.roll.keys() {
             let Some(record) = self.roll.get_mut(agent) else {
                 continue;

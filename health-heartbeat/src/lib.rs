@@ -59,7 +59,8 @@ pub use driver::{Heartbeater, HeartbeaterConfig, TransportSetup};
 pub use event::{EventKind, HeartbeatEvent};
 pub use fleet::{
     AgentId, AgentKey, AgentView, Change, Channel, Confirmation, Evidence, Fleet, FleetOutput,
-    FleetReason, FleetTerms, FleetVerdict, InstanceView, LeaseSight, Transition, TunnelId,
+    FleetReason, FleetTerms, FleetVerdict, Flight, FlightDue, FlightLimits, FlightStep,
+    InstanceView, InvalidFlight, LeaseSight, Replay, Transition, TunnelId,
 };
 pub use heartbeat::{Heartbeat, Sequence};
 pub use identity::{HolderIdentity, Identity, Incarnation, Slot};

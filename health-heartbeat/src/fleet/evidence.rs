@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use health_core::HealthStatus;
+use serde::Deserialize;
+use serde::Serialize;
 
 use super::TunnelId;
 use crate::HolderIdentity;
 use crate::wire::HeartbeatPayload;
 
 /// Where evidence comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Channel {
     /// A tunnel.
     Tunnel,
@@ -68,7 +70,7 @@ pub enum Evidence<'a> {
 }
 
 /// What is new about an object that was seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Change {
     /// It had not been seen before: no sign of life, and none of death.
     First,
@@ -98,7 +100,7 @@ pub struct LeaseSight<'a> {
 /// What it finds changed is handed in as [`Evidence`], and needs no confirmation.
 ///
 /// [`FleetOutput::Confirm`]: crate::FleetOutput::Confirm
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Confirmation {
     /// Nothing has changed.
     Silent,

@@ -1,5 +1,7 @@
 //! The instances of an agent: in a rollout there are several for a while.
 
+mod saved;
+
 use std::hash::Hash;
 use std::hash::Hasher;
 use std::num::NonZeroU64;
@@ -8,6 +10,7 @@ use std::time::Duration;
 use health_core::HealthStatus;
 use rustc_hash::FxHasher;
 
+pub(super) use self::saved::SavedInstance;
 use super::TunnelId;
 use super::moment::Moment;
 use super::moment::Span;

@@ -8,8 +8,11 @@ use std::ops::Mul;
 use std::time::Duration;
 use std::time::Instant;
 
+use serde::Deserialize;
+use serde::Serialize;
+
 /// A point in time, in nanoseconds since the fleet's beginning; enough for five hundred years.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct Moment(NonZeroU64);
 
 /// A length of time in nanoseconds. Where it would be too long it is as long as can be.
@@ -33,6 +36,11 @@ impl Moment {
             Some(nanos) => Self(nanos),
             None => Self(NonZeroU64::MIN),
         }
+    }
+
+    /// How long after the beginning.
+    pub(super) const fn age(self) -> Duration {
+        Duration::from_nanos(self.nanos())
     }
 
     pub(super) const fn plus(self, Span(nanos): Span) -> Self {
@@ -96,6 +104,15 @@ impl Epoch {
     pub(super) fn at(now: Instant) -> Self {
         // So that what was stamped just before the fleet's first input is no earlier than it.
         Self(now.checked_sub(MARGIN).unwrap_or(now))
+    }
+
+    /// The beginning, as it was before.
+    pub(super) const fn again_at(beginning: Instant) -> Self {
+        Self(beginning)
+    }
+
+    pub(super) const fn beginning(self) -> Instant {
+        self.0
     }
 
     /// What was before the beginning counts as the beginning.

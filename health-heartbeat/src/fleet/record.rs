@@ -1,15 +1,21 @@
 //! What the fleet knows of one agent, and when something about it is due.
 
+mod saved;
+
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Deserialize;
+use serde::Serialize;
 use smallvec::SmallVec;
 
+pub(super) use self::saved::SavedRecord;
 use super::AgentId;
 use super::Channel;
 use super::FleetReason;
 use super::FleetTerms;
 use super::FleetVerdict;
+use super::FlightDue;
 use super::TunnelId;
 use super::instance::Beat;
 use super::instance::INSTANCES_MAX;
@@ -86,7 +92,7 @@ pub(super) struct Change {
 }
 
 /// How far the live look at an agent's objects is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Confirm {
     /// Nobody asked for one.
     No,
@@ -386,6 +392,25 @@ impl Record {
         };
         let others = [self.suspect_at(), self.confirm_at(), self.left_at];
         others.into_iter().flatten().chain([end]).min()
+    }
+
+    /// What is to come if nothing comes in, for people.
+    pub(super) fn ahead(&self, terms: &FleetTerms) -> FlightDue {
+        let is_open = self.verdict.is_open();
+        let answer = match self.confirm {
+            Confirm::Asked { by, .. } | Confirm::Failed(by) if is_open => Some(by),
+            Confirm::Asked { .. } | Confirm::Failed(_) | Confirm::No | Confirm::Silent => None,
+        };
+        let age = |at: Option<Moment>| at.map(Moment::age);
+        FlightDue {
+            suspect: age(self.suspect_at()),
+            look: age(self.confirm_at()),
+            answer: age(answer),
+            left: age(self.left_at),
+            lost: age(is_open.then(|| self.lost_at())),
+            forgotten: age(self.forget_at(terms).filter(|_| !is_open)),
+            is_held: self.held,
+        }
     }
 
     /// Its allowance is over: what its objects say decides, where it has some.

@@ -78,6 +78,67 @@ impl Roll {
         Some(record.id)
     }
 
+    /// The same without its names, and without what decides nothing.
+    pub(super) fn bare(&self) -> Self {
+        let places = self.places.iter().map(|place| Place {
+            generation: place.generation,
+            record: place.record.as_ref().map(Record::bare),
+        });
+        Self {
+            terms: self.terms,
+            names: BTreeMap::new(),
+            places: places.collect(),
+            free: self.free.clone(),
+            counts: self.counts,
+        }
+    }
+
+    /// The same with its names and counts, of what [`bare`](Self::bare) left.
+    pub(super) fn restored(&self) -> Self {
+        let mut roll = self.bare();
+        roll.counts = [0; FleetVerdict::ALL.len()];
+        for (index, place) in (0..).zip(&roll.places) {
+            if let Some(record) = &place.record {
+                let generation = place.generation;
+                let key = AgentKey { index, generation };
+                roll.names.insert(Arc::clone(&record.id), key);
+                roll.counts[record.verdict as usize] += 1;
+            }
+        }
+        roll
+    }
+
+    /// A roll of those places, by number, without names; the numbers in `free` are given again, the
+    /// last one first.
+    pub(super) fn of_places(
+        terms: FleetTerms,
+        places: Vec<(u32, Option<Record>)>,
+        free: Vec<u32>,
+    ) -> Self {
+        let place = |(generation, record)| Place { generation, record };
+        Self {
+            places: places.into_iter().map(place).collect(),
+            free,
+            ..Self::new(terms)
+        }
+    }
+
+    /// The records and the generations of their places, by number.
+    pub(super) fn places(&self) -> impl Iterator<Item = (u32, Option<&Record>)> {
+        let places = self.places.iter();
+        places.map(|place| (place.generation, place.record.as_ref()))
+    }
+
+    /// The numbers that are given again, the last one first.
+    pub(super) fn free(&self) -> &[u32] {
+        &self.free
+    }
+
+    /// How many numbers were given.
+    pub(super) const fn len(&self) -> usize {
+        self.places.len()
+    }
+
     pub(super) fn find(&self, id: &AgentId) -> Option<AgentKey> {
         self.names.get(id).copied()
     }

@@ -78,7 +78,8 @@ impl Timers {
         std::hint::black_box(agents.filter_map(look).max());
     }
 
-    /// The next agent whose time has come by `now`; it has no timer then.
+    /// The next agent whose time has come by `now`, in the order of their times and numbers; it has
+    /// no timer then.
     pub(super) fn pop(&mut self, now: Moment) -> Option<u32> {
         self.advance(now);
         loop {
@@ -93,10 +94,12 @@ impl Timers {
             }
             alarm.filed = None;
             match alarm.wanted {
-                Some(wanted) if wanted <= now => {
+                Some(wanted) if wanted <= at => {
                     alarm.wanted = None;
                     return Some(index);
                 }
+                // Who is due later waits for its turn: the order is that of the deadlines, whatever
+                // each timer was filed for before.
                 Some(wanted) => self.file(index, wanted),
                 None => {}
             }
@@ -223,6 +226,19 @@ mod tests {
                 self.rung.push((index, self.now));
             }
         }
+    }
+
+    /// A replay files its timers anew, and must wake its agents in the same order.
+    #[test]
+    fn the_earlier_deadline_rings_first_whatever_the_timers_were_filed_for() {
+        let mut rig = Rig::new();
+        rig.want(0, SECOND);
+        rig.run_to(SECOND - 1);
+        rig.want(0, 5 * SECOND);
+        rig.want(1, 3 * SECOND);
+        rig.now = 6 * SECOND;
+        rig.ring();
+        assert_eq!(rig.rung, [(1, 6 * SECOND), (0, 6 * SECOND)]);
     }
 
     #[test]

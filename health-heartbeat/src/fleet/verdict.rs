@@ -2,8 +2,11 @@
 
 use std::fmt;
 
+use serde::Deserialize;
+use serde::Serialize;
+
 /// What the fleet thinks of an agent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum FleetVerdict {
     /// Expected and not heard of yet. Becomes Alive with evidence, Lost at its deadline, Left where
     /// its Lease was released before.
@@ -19,7 +22,7 @@ pub enum FleetVerdict {
 }
 
 /// Why the fleet thinks so. Outside they are the texts of [`as_str`](Self::as_str).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum FleetReason {
     /// Somebody says that there should be such an agent.
     Expected,
