@@ -19,6 +19,7 @@ use health_heartbeat::Fleet;
 use health_heartbeat::FleetOutput;
 use health_heartbeat::FleetTerms;
 use health_heartbeat::FleetVerdict;
+use health_heartbeat::FlightLimits;
 use health_heartbeat::TunnelId;
 use health_heartbeat::wire::HeartbeatPayload;
 
@@ -35,6 +36,12 @@ const INTERVAL: Duration = Duration::from_secs(10);
 /// So many rounds are measured, after one that is not.
 const ROUNDS: usize = 3;
 
+/// So many rounds fill a few halves of a recorder.
+const ROUNDS_RECORDED: usize = 10;
+
+/// How many times each of two that are compared is measured.
+const TURNS: usize = 10;
+
 /// The machine is woken once in so many heartbeats, if something is due: a hundred a millisecond
 /// come in, and a driver takes what has come at once.
 const BATCH: usize = 100;
@@ -44,21 +51,7 @@ fn main() {
         return;
     }
     let before = resident();
-    let start = Instant::now();
-    let mut fleet = Fleet::new(FleetTerms::default(), start);
-    let agents: Vec<_> = (0..AGENTS)
-        .map(|number| fleet.admit(id(number), start).expect("there is room"))
-        .collect();
-    let mut world = World {
-        fleet,
-        agents,
-        order: (0..AGENTS).collect(),
-        chance: Rng::with_seed(1),
-        now: start,
-        convicted: 0,
-    };
-    // A round's order is the next one's too, with jitter: an agent beats every ten seconds or so.
-    world.chance.shuffle(&mut world.order);
+    let mut world = World::new(AGENTS, None);
     world.round();
     let with_names = resident() - before - AGENTS * size_of::<(AgentKey, usize)>();
     let before = resident();
@@ -66,13 +59,7 @@ fn main() {
     let of_names = resident() - before - AGENTS * size_of::<(Arc<AgentId>, Box<str>)>();
     drop(names);
     let bytes = with_names - of_names;
-    let began = processor_nanos();
-    for _ in 0..ROUNDS {
-        world.round();
-    }
-    let took = (processor_nanos() - began) / (ROUNDS * AGENTS) as f64;
-    assert_eq!(world.convicted, 0, "nobody who beats is convicted");
-    assert_eq!(world.fleet.count(FleetVerdict::Alive), AGENTS);
+    let took = world.rounds(ROUNDS);
     Row::new("a heartbeat, 1,000,000 agents", took, "ns")
         .beside("a look-up in a map of them", look_up(&mut world.chance))
         .budget("≤ 150")
@@ -86,6 +73,27 @@ fn main() {
     .budget("≤ 300")
     .print();
     world.die();
+    recorded();
+}
+
+/// What it costs that a fleet keeps its last inputs; the copies of the fleet that come with it are
+/// in it. Both are measured in turns, and the best of each counts.
+fn recorded() {
+    let limits = FlightLimits::default();
+    let mut worlds = [None, Some(limits)].map(|recorder| World::new(limits.agents_max, recorder));
+    let [mut plain, mut recorded] = [f64::INFINITY; 2];
+    for _ in 0..TURNS {
+        let [one, other] = &mut worlds;
+        plain = plain.min(one.rounds(ROUNDS_RECORDED));
+        recorded = recorded.min(other.rounds(ROUNDS_RECORDED));
+    }
+    Row::new(
+        "a heartbeat that is recorded, 20,000 agents",
+        recorded,
+        "ns",
+    )
+    .beside("one that is not", plain)
+    .print();
 }
 
 struct World {
@@ -100,20 +108,56 @@ struct World {
 // === impl World ===
 
 impl World {
+    fn new(agents: usize, recorder: Option<FlightLimits>) -> Self {
+        let now = Instant::now();
+        let mut fleet = Fleet::new(FleetTerms::default(), now);
+        if let Some(limits) = recorder {
+            fleet = fleet.with_recorder(limits);
+        }
+        let admit = |number| fleet.admit(id(number), now).expect("there is room");
+        let agents: Vec<_> = (0..agents).map(admit).collect();
+        let mut chance = Rng::with_seed(1);
+        // A round's order is the next one's too, with jitter: an agent beats every ten seconds or
+        // so.
+        let mut order: Vec<_> = (0..agents.len()).collect();
+        chance.shuffle(&mut order);
+        Self {
+            fleet,
+            agents,
+            order,
+            chance,
+            now,
+            convicted: 0,
+        }
+    }
+
+    /// What a heartbeat costs, in nanoseconds.
+    fn rounds(&mut self, rounds: usize) -> f64 {
+        let began = processor_nanos();
+        for _ in 0..rounds {
+            self.round();
+        }
+        let took = (processor_nanos() - began) / (rounds * self.agents.len()) as f64;
+        assert_eq!(self.convicted, 0, "nobody who beats is convicted");
+        assert_eq!(self.fleet.count(FleetVerdict::Alive), self.agents.len());
+        took
+    }
+
     /// Every agent beats once, within one interval.
     fn round(&mut self) {
         let mut payload = payload();
         // Where an agent's next beat is early or late by the jitter, its neighbours' are too.
-        for _ in 0..AGENTS / 100 {
+        let agents = self.agents.len();
+        for _ in 0..agents / 100 {
             let (one, other) = (
-                self.chance.usize(..AGENTS),
-                self.chance.usize(..AGENTS / 25),
+                self.chance.usize(..agents),
+                self.chance.usize(..agents / 25),
             );
-            self.order.swap(one, (one + other) % AGENTS);
+            self.order.swap(one, (one + other) % agents);
         }
         let order = std::mem::take(&mut self.order);
         for batch in order.chunks(BATCH) {
-            self.now += INTERVAL / (AGENTS / BATCH) as u32;
+            self.now += INTERVAL / (agents / BATCH) as u32;
             self.fleet
                 .look_ahead(batch.iter().map(|agent| self.agents[*agent]));
             for agent in batch {

@@ -21,6 +21,7 @@ use health_heartbeat::FleetOutput;
 use health_heartbeat::FleetReason;
 use health_heartbeat::FleetTerms;
 use health_heartbeat::FleetVerdict;
+use health_heartbeat::FlightLimits;
 use health_heartbeat::TunnelId;
 use health_transport_ws::CloseReason;
 use health_transport_ws::ConnectionId;
@@ -90,7 +91,7 @@ impl SharedFleet {
         );
         Arc::new(Self {
             inner: Mutex::new(Inner {
-                fleet: Fleet::new(terms, Instant::now()),
+                fleet: Fleet::new(terms, Instant::now()).with_recorder(FlightLimits::default()),
                 tunnels: BTreeMap::new(),
                 reports: BTreeMap::new(),
             }),

@@ -38,6 +38,8 @@ pub(super) mod stream;
 
 mod events;
 
+mod flight;
+
 mod sessions;
 
 mod access;
@@ -73,6 +75,7 @@ const PATHS: &str = "\
 /fleet                 the fleet, as JSON; ?verdict=&status=&workspace=&search=&sort=&limit=&cursor=
 /fleet/WORKSPACE/NAME  one agent
 /events                changes, as server-sent events; ?verdict=&workspace=&recent=
+/flight                the last inputs, to be replayed
 /metrics               Prometheus text
 /livez, /readyz        200 while the hub works
 ";
@@ -84,6 +87,7 @@ pub(super) fn router(state: Arc<HubState>) -> Router {
         .route("/fleet/{workspace}/{name}", get(agent))
         .route("/events", get(events::events))
         .route("/metrics", get(metrics::metrics))
+        .merge(flight::router())
         .fallback(async || (StatusCode::NOT_FOUND, PATHS))
         .layer(axum::middleware::from_fn_with_state(
             Arc::clone(&state),

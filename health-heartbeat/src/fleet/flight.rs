@@ -112,24 +112,26 @@ impl Flight {
         self.halves.iter().map(|half| half.entries.len()).sum()
     }
 
-    /// Its lines, without their ends; made one after the other, as they are asked for.
-    pub fn lines(&self) -> impl Iterator<Item = String> + use<'_> {
-        let roll = self.halves.first().map(|half| &half.before.roll);
-        let agents = roll.into_iter().flat_map(Roll::places);
-        let agents = (0..).zip(agents).map(|(number, (generation, record))| {
-            let agent = record.map(SavedRecord::from);
-            line(&AgentLine {
-                number,
-                generation,
-                agent,
+    /// Its lines, without their ends; each is made when it is asked for.
+    pub fn lines(&self) -> impl Iterator<Item = String> + Send + use<> {
+        let header = line(&self.header());
+        let before = self.halves.first().map(|half| Arc::clone(&half.before));
+        let agents = before.into_iter().flat_map(|before| {
+            (0..).map_while(move |number| {
+                let (generation, record) = before.roll.place(number)?;
+                let agent = record.map(SavedRecord::from);
+                Some(line(&AgentLine {
+                    number,
+                    generation,
+                    agent,
+                }))
             })
         });
-        let inputs = self.halves.iter().flat_map(|half| {
-            let entries = half.entries.iter();
-            entries.map(|entry| line(&InputLine::of(entry, &half.voices)))
+        let inputs = self.halves.clone().into_iter().flat_map(|half| {
+            (0..half.entries.len())
+                .map(move |index| line(&InputLine::of(&half.entries[index], &half.voices)))
         });
-        let header = std::iter::once_with(|| line(&self.header()));
-        header.chain(agents).chain(inputs)
+        std::iter::once(header).chain(agents).chain(inputs)
     }
 
     /// Reads what [`lines`](Self::lines) wrote.

@@ -123,10 +123,10 @@ impl Roll {
         }
     }
 
-    /// The records and the generations of their places, by number.
-    pub(super) fn places(&self) -> impl Iterator<Item = (u32, Option<&Record>)> {
-        let places = self.places.iter();
-        places.map(|place| (place.generation, place.record.as_ref()))
+    /// The generation and the record of a number that was given.
+    pub(super) fn place(&self, index: u32) -> Option<(u32, Option<&Record>)> {
+        let place = self.places.get(index as usize)?;
+        Some((place.generation, place.record.as_ref()))
     }
 
     /// The numbers that are given again, the last one first.

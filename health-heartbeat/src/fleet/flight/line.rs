@@ -215,8 +215,8 @@ impl InputForm {
                 let voice = voices.get(voice);
                 Self::Heartbeat {
                     tunnel,
-                    slot: voice.slot.as_ref().to_owned(),
-                    incarnation: voice.incarnation.as_ref().to_owned(),
+                    slot: voice.slot().to_owned(),
+                    incarnation: voice.incarnation().to_owned(),
                     interval_nanos: voice.interval.map(nanos),
                     timeout_nanos: voice.timeout.map(nanos),
                     sequence,
@@ -237,7 +237,7 @@ impl InputForm {
                 let voice = voice.map(|voice| voices.get(voice));
                 Self::Lease {
                     change,
-                    holder: voice.map(|voice| voice.slot.as_ref().to_owned()),
+                    holder: voice.map(|voice| voice.slot().to_owned()),
                     duration_nanos: voice.and_then(|voice| voice.timeout).map(nanos),
                     sequence: sequence.into(),
                     status,

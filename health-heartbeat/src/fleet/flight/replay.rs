@@ -151,7 +151,7 @@ impl Fleet {
                 skew_ms,
             } => {
                 let voice = voice.map(|voice| voices.get(voice));
-                let holder = voice.map(|voice| HolderIdentity::from(&*voice.slot));
+                let holder = voice.map(|voice| HolderIdentity::from(voice.slot()));
                 let lease = LeaseSight {
                     holder: holder.as_ref(),
                     duration: voice.and_then(|voice| voice.timeout),
@@ -279,7 +279,7 @@ impl fmt::Display for Shown<'_> {
                 ..
             } => {
                 let voice = voices.get(*voice);
-                let (slot, incarnation) = (&voice.slot, &voice.incarnation);
+                let (slot, incarnation) = (voice.slot(), voice.incarnation());
                 write!(
                     f,
                     "heartbeat {sequence} over tunnel {}: {status}, ",
@@ -298,7 +298,7 @@ impl fmt::Display for Shown<'_> {
             Input::Lease { change, voice, .. } => {
                 write!(f, "Lease seen, {change:?}")?;
                 match voice.map(|voice| voices.get(voice)) {
-                    Some(voice) => write!(f, ": {} for {}", voice.slot, Term(voice.timeout)),
+                    Some(voice) => write!(f, ": {} for {}", voice.slot(), Term(voice.timeout)),
                     None => f.write_str(": held by nobody"),
                 }
             }

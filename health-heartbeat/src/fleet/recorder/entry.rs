@@ -68,12 +68,12 @@ pub(in crate::fleet) enum Input {
 }
 
 /// What one instance says again and again.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone)]
 pub(in crate::fleet) struct Voice {
-    /// Of a Lease all of the holder.
-    pub(in crate::fleet) slot: Box<str>,
-    /// Of a Lease nothing.
-    pub(in crate::fleet) incarnation: Box<str>,
+    /// Its slot and its incarnation, one after the other so that both are one look at the memory; of
+    /// a Lease the holder.
+    names: Arc<str>,
+    slot_end: usize,
     pub(in crate::fleet) interval: Option<Duration>,
     pub(in crate::fleet) timeout: Option<Duration>,
 }
@@ -93,7 +93,7 @@ pub(in crate::fleet) struct Sequence(u64);
 /// The voices that were heard, each kept once.
 #[derive(Debug, Clone, Default)]
 pub(in crate::fleet) struct Voices {
-    all: Vec<Arc<Voice>>,
+    all: Vec<Voice>,
     /// By a hash of what they say.
     numbers: FxHashMap<u64, VoiceId>,
     bytes: usize,
@@ -149,6 +149,14 @@ impl Input {
 // === impl Voice ===
 
 impl Voice {
+    pub(in crate::fleet) fn slot(&self) -> &str {
+        &self.names[..self.slot_end]
+    }
+
+    pub(in crate::fleet) fn incarnation(&self) -> &str {
+        &self.names[self.slot_end..]
+    }
+
     /// The heartbeat that said so. A duration is the same in seconds: it is a day at most.
     pub(in crate::fleet) fn payload(
         &self,
@@ -157,8 +165,8 @@ impl Voice {
     ) -> HeartbeatPayload {
         let seconds = |it: Option<Duration>| it.map_or(f64::NAN, |it| it.as_secs_f64());
         HeartbeatPayload {
-            slot: self.slot.as_ref().to_owned(),
-            incarnation: self.incarnation.as_ref().to_owned(),
+            slot: self.slot().to_owned(),
+            incarnation: self.incarnation().to_owned(),
             sequence,
             interval_seconds: seconds(self.interval),
             timeout_seconds: seconds(self.timeout),
@@ -169,8 +177,8 @@ impl Voice {
     }
 
     fn says(&self, slot: &str, incarnation: &str, terms: [Option<Duration>; 2]) -> bool {
-        &*self.slot == slot
-            && &*self.incarnation == incarnation
+        self.slot() == slot
+            && self.incarnation() == incarnation
             && [self.interval, self.timeout] == terms
     }
 }
@@ -221,13 +229,13 @@ impl Voices {
         }
         let [interval, timeout] = terms;
         let voice = Voice {
-            slot: slot.into(),
-            incarnation: incarnation.into(),
+            names: [slot, incarnation].concat().into(),
+            slot_end: slot.len(),
             interval,
             timeout,
         };
         self.bytes += size_of::<Voice>() + slot.len() + incarnation.len();
-        self.all.push(Arc::new(voice));
+        self.all.push(voice);
         // There are no more of them than entries, which are far fewer than four billion.
         let number = u32::try_from(self.all.len()).unwrap_or(u32::MAX);
         let number = VoiceId(NonZeroU32::new(number).unwrap_or(NonZeroU32::MAX));
@@ -291,7 +299,7 @@ mod tests {
         ] {
             assert_ne!(other, first);
         }
-        assert_eq!(&*voices.get(first).slot, "pod-1");
+        assert_eq!(voices.get(first).slot(), "pod-1");
     }
 
     #[test]
