@@ -1,5 +1,12 @@
 //! Subcommand: cargo xtask sim
 
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::path::PathBuf;
+
+use anyhow::Context;
 use xshell::Shell;
 use xshell::cmd;
 
@@ -12,6 +19,15 @@ pub(crate) struct Args {
     /// One of them, with its whole log.
     #[arg(long, conflicts_with = "seeds")]
     seed: Option<u64>,
+    /// Save what the hub of that seed recorded, to be replayed.
+    #[arg(long, value_name = "FILE", requires = "seed")]
+    save: Option<PathBuf>,
+    /// Show what the flight in a file came to, as it was saved from `/flight` of a hub.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seeds", "seed"])]
+    replay: Option<PathBuf>,
+    /// One agent of it, with what came in and what was due.
+    #[arg(long, value_name = "WORKSPACE/NAME", requires = "replay")]
+    agent: Option<String>,
 }
 
 impl Args {
@@ -20,6 +36,9 @@ impl Args {
         Self {
             seeds: 10_000,
             seed: None,
+            save: None,
+            replay: None,
+            agent: None,
         }
     }
 }
@@ -27,13 +46,46 @@ impl Args {
 /// The ignored test of `health-bin/tests/simulation`, which knows from the environment what to do.
 const TEST: [&str; 5] = ["--ignored", "--nocapture", "--quiet", "--exact", "sim"];
 
+/// What every flight begins with.
+const FLIGHT: &[u8; 10] = b"{\"flight\":";
+
 /// Runs the simulation as a release build, and prints what it saw.
 pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
-    let _which = match args.seed {
-        Some(seed) => sh.push_env("SYNCER_HEALTH_SIM_SEED", seed.to_string()),
-        None => sh.push_env("SYNCER_HEALTH_SIM_SEEDS", args.seeds.to_string()),
-    };
+    if let Some(file) = &args.replay {
+        check(file)?;
+    }
+    // The test runs in another folder.
+    let absolute = |file: &Option<PathBuf>| file.as_ref().map(std::path::absolute).transpose();
+    let variables = [
+        ("SEEDS", Some(args.seeds.to_string().into())),
+        ("SEED", args.seed.map(|seed| seed.to_string().into())),
+        ("SAVE", absolute(&args.save)?.map(PathBuf::into_os_string)),
+        (
+            "REPLAY",
+            absolute(&args.replay)?.map(PathBuf::into_os_string),
+        ),
+        ("AGENT", args.agent.clone().map(OsString::from)),
+    ];
+    let variables = variables.into_iter().filter_map(|(name, value)| {
+        let name = format!("SYNCER_HEALTH_SIM_{name}");
+        Some(sh.push_env(name, value?))
+    });
+    let _variables: Vec<_> = variables.collect();
     let target = ["-p", "health-bin", "--test", "simulation"];
     let test = cmd!(sh, "cargo test --release --locked {target...} -- {TEST...}");
     Ok(test.run()?)
+}
+
+/// Whether a file begins as a flight does, before anything is built for it.
+fn check(file: &Path) -> anyhow::Result<()> {
+    let mut first = [0; FLIGHT.len()];
+    let opened = File::open(file).with_context(|| format!("{} cannot be read", file.display()))?;
+    let read = opened.take(first.len() as u64).read(&mut first);
+    read.with_context(|| format!("{} cannot be read", file.display()))?;
+    anyhow::ensure!(
+        first == *FLIGHT,
+        "{} is no flight: save one with `curl -o FILE http://HUB/flight`",
+        file.display()
+    );
+    Ok(())
 }

@@ -206,6 +206,7 @@ ops: {{ bind: '127.0.0.1:0', tokenFile: {} }}
     for (path, bearer, status) in [
         ("/fleet", None, 401),
         ("/metrics", None, 401),
+        ("/flight", None, 401),
         ("/fleet", Some("Bearer wrong"), 401),
         ("/fleet", Some("Bearer l00k"), 200),
         ("/livez", None, 200),

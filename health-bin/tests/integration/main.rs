@@ -30,6 +30,9 @@ mod fleet;
 mod ops;
 
 #[cfg(feature = "hub")]
+mod flight;
+
+#[cfg(feature = "hub")]
 mod peer;
 
 #[cfg(feature = "hub")]

@@ -16,6 +16,9 @@ use health_heartbeat::Evidence;
 use health_heartbeat::Fleet;
 use health_heartbeat::FleetOutput;
 use health_heartbeat::FleetTerms;
+use health_heartbeat::FleetVerdict;
+use health_heartbeat::Flight;
+use health_heartbeat::FlightLimits;
 use health_transport_ws::CloseReason;
 use health_transport_ws::Frame;
 use health_transport_ws::ServerSession;
@@ -67,6 +70,7 @@ struct Process {
     seen: Vec<Option<WatchEvent>>,
     pauses: PauseDetector,
     asked: Option<Instant>,
+    verdicts: Vec<(AgentKey, FleetVerdict)>,
 }
 
 #[derive(Debug)]
@@ -101,7 +105,8 @@ impl Hub {
             return;
         }
         let now = self.clock.local(core.now);
-        let mut fleet = Fleet::new(core.tamper.fleet_terms(), now);
+        let fleet = Fleet::new(core.tamper.fleet_terms(), now);
+        let mut fleet = fleet.with_recorder(FlightLimits::default());
         let agents = self
             .ids
             .iter()
@@ -118,6 +123,7 @@ impl Hub {
             seen: vec![None; self.ids.len()],
             pauses: PauseDetector::new(now, core.now),
             asked: None,
+            verdicts: Vec::new(),
         });
         core.facts
             .hub_started(core.now, FleetTerms::default().timeout_first);
@@ -126,6 +132,12 @@ impl Hub {
             self.watched(WatchEvent::of(target, lease), core);
         }
         self.arm(core);
+    }
+
+    /// What the running process recorded, its fleet, and the verdicts that it gave.
+    pub(crate) fn flight(&self) -> Option<(Flight, &Fleet, &[(AgentKey, FleetVerdict)])> {
+        let process = self.process.as_ref()?;
+        Some((process.fleet.flight()?, &process.fleet, &process.verdicts))
     }
 
     pub(crate) fn crash(&mut self, core: &mut Core) {
@@ -361,6 +373,7 @@ impl Hub {
                         format!("edge-{target}: {reason}")
                     });
                     core.facts.verdict(target, verdict, core.now);
+                    process.verdicts.push((agent, verdict));
                 }
                 FleetOutput::Confirm { agent, .. } => {
                     looks::ask(process.target(agent), self.starts, core);

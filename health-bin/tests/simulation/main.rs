@@ -3,7 +3,8 @@
 //!
 //! There is no runtime, no thread and no real time in it: what the shells do around the machines is
 //! made anew here, as thin as they are. `cargo xtask sim` runs many seeds, and
-//! `cargo xtask sim --seed S` one of them with its whole log.
+//! `cargo xtask sim --seed S` one of them with its whole log; `cargo xtask sim --replay FILE` shows
+//! what a hub's fleet was told, and what it made of it.
 //!
 //! Two things are excused, since no agent can know better: who holds a Lease that somebody deletes
 //! believes in it until it ends, and a release that overtakes the Lease's own creation finds nothing
@@ -22,6 +23,7 @@ mod invariants;
 mod link;
 mod log;
 mod mutations;
+mod replay;
 mod report;
 mod scenario;
 mod server;
@@ -107,6 +109,9 @@ fn sim() {
             .ok()
             .and_then(|it| it.parse::<u64>().ok())
     };
+    if let Ok(file) = std::env::var("SYNCER_HEALTH_SIM_REPLAY") {
+        return replay::show(&file, std::env::var("SYNCER_HEALTH_SIM_AGENT").ok());
+    }
     if let Some(seed) = number("SYNCER_HEALTH_SIM_SEED") {
         return show(seed);
     }
@@ -149,7 +154,10 @@ fn fail(seed: u64, violation: &Violation) -> ! {
     for line in &lines[lines.len().saturating_sub(TAIL)..] {
         println!("{line}");
     }
-    panic!("seed {seed}: {violation}\nsee all of it: cargo xtask sim --seed {seed}");
+    panic!(
+        "seed {seed}: {violation}\nsee all of it: cargo xtask sim --seed {seed}\n\
+         keep its hub's flight: cargo xtask sim --seed {seed} --save FILE"
+    );
 }
 
 fn show(seed: u64) {
@@ -159,6 +167,9 @@ fn show(seed: u64) {
         println!("{line}");
     }
     println!("hash {:016x}", world.core.log.hash());
+    if let Ok(file) = std::env::var("SYNCER_HEALTH_SIM_SAVE") {
+        replay::save(&world.hub, &file);
+    }
     if let Err(violation) = result {
         panic!("seed {seed}: {violation}");
     }

@@ -52,14 +52,14 @@ pub enum InvalidFlight {
         found: u32,
     },
     /// A line is wrong.
-    #[error("line {line} is not {expected}: {source}")]
+    #[error("line {line} is not {expected}: {what}")]
     Line {
         /// Which, from one on.
         line: usize,
         /// What it ought to be.
         expected: &'static str,
         /// What is wrong with it.
-        source: serde_json::Error,
+        what: String,
     },
     /// Lines are missing, or there are too many.
     #[error("it has {found} lines and its header says {expected}: it was cut off or put together")]
@@ -240,9 +240,15 @@ fn parsed<T: serde::de::DeserializeOwned>(
     line: usize,
     expected: &'static str,
 ) -> Result<T, InvalidFlight> {
-    serde_json::from_str(text).map_err(|source| InvalidFlight::Line {
-        line,
-        expected,
-        source,
+    serde_json::from_str(text).map_err(|error| {
+        // The parser counts its lines in one line of ours.
+        let what = error
+            .to_string()
+            .replace(" at line 1 column ", " at column ");
+        InvalidFlight::Line {
+            line,
+            expected,
+            what,
+        }
     })
 }

@@ -99,3 +99,30 @@ impl hyper::body::Body for FlightBody {
         Poll::Ready(frame)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn all_lines_come_in_pieces_and_the_place_is_free_again() {
+        let places = Arc::new(Semaphore::new(1));
+        let lines = |number: usize| format!("{number:0100}");
+        let body = FlightBody {
+            lines: Box::new((0..3_000).map(lines)),
+            _place: Arc::clone(&places).try_acquire_owned().unwrap(),
+        };
+        assert_eq!(places.available_permits(), 0);
+        let mut body = Body::new(body);
+        let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert!(first.len() < PIECE_BYTES + 200, "{}", first.len());
+        let rest = body.collect().await.unwrap().to_bytes();
+        let text = [first, rest].concat();
+        let text = String::from_utf8(text).unwrap();
+        assert!(text.lines().eq((0..3_000).map(lines)));
+        assert!(text.ends_with('\n'));
+        assert_eq!(places.available_permits(), 1);
+    }
+}

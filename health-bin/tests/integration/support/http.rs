@@ -41,11 +41,27 @@ pub(crate) async fn ask(
     let text = String::from_utf8(bytes).ok()?;
     let (head, body) = text.split_once("\r\n\r\n")?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
-    Some(Answer {
-        status,
-        head: head.to_lowercase(),
-        body: body.to_owned(),
-    })
+    let head = head.to_lowercase();
+    let body = if head.contains("transfer-encoding: chunked") {
+        joined(body)?
+    } else {
+        body.to_owned()
+    };
+    Some(Answer { status, head, body })
+}
+
+/// A body that came in chunks; nothing where its end is missing.
+fn joined(mut rest: &str) -> Option<String> {
+    let mut body = String::new();
+    loop {
+        let (size, after) = rest.split_once("\r\n")?;
+        let size = usize::from_str_radix(size, 16).ok()?;
+        if size == 0 {
+            return Some(body);
+        }
+        body.push_str(after.get(..size)?);
+        rest = after.get(size..)?.strip_prefix("\r\n")?;
+    }
 }
 
 /// A request's head; the connection ends with the answer.

@@ -39,6 +39,8 @@ pub struct FlightStep {
     pub at: Duration,
     /// Whose it is; nothing where it is everybody's, or of somebody who was forgotten before.
     pub agent: Option<Arc<AgentId>>,
+    /// Whether it moved everybody's deadlines: a pause of the hub, or the beginning of its turn.
+    pub moves_all: bool,
     /// What came in, for people.
     pub input: String,
     /// What the fleet told, and of whom.
@@ -244,6 +246,7 @@ impl Iterator for Replay<'_> {
         Some(FlightStep {
             at: entry.at.age(),
             agent,
+            moves_all: matches!(entry.input, Input::Paused(_) | Input::TakenOver),
             input: Shown(entry, &now.voices).to_string(),
             told: self.told(),
         })
