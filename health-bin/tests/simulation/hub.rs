@@ -17,7 +17,6 @@ use health_heartbeat::Fleet;
 use health_heartbeat::FleetOutput;
 use health_heartbeat::FleetTerms;
 use health_heartbeat::FleetVerdict;
-use health_heartbeat::Flight;
 use health_heartbeat::FlightLimits;
 use health_transport_ws::CloseReason;
 use health_transport_ws::Frame;
@@ -134,10 +133,10 @@ impl Hub {
         self.arm(core);
     }
 
-    /// What the running process recorded, its fleet, and the verdicts that it gave.
-    pub(crate) fn flight(&self) -> Option<(Flight, &Fleet, &[(AgentKey, FleetVerdict)])> {
+    /// The running process's fleet, and the verdicts that it gave.
+    pub(crate) fn recorded(&self) -> Option<(&Fleet, &[(AgentKey, FleetVerdict)])> {
         let process = self.process.as_ref()?;
-        Some((process.fleet.flight()?, &process.fleet, &process.verdicts))
+        Some((&process.fleet, &process.verdicts))
     }
 
     pub(crate) fn crash(&mut self, core: &mut Core) {

@@ -31,7 +31,7 @@ pub(crate) fn show(file: &str, agent: Option<String>) {
 
 /// Saves the flight of a hub, if it runs.
 pub(crate) fn save(hub: &Hub, file: &str) {
-    let Some((flight, ..)) = hub.flight() else {
+    let Some(flight) = hub.recorded().and_then(|(fleet, _)| fleet.flight()) else {
         return println!("the hub does not run in the end: there is no flight to save");
     };
     let text: String = flight.lines().map(|line| line + "\n").collect();
@@ -219,9 +219,10 @@ mod tests {
         for seed in 0..SEEDS {
             let mut world = World::new(Scenario::draw(seed), Tamper::default(), false);
             let _ = world.run();
-            let Some((flight, fleet, given)) = world.hub.flight() else {
+            let Some((fleet, given)) = world.hub.recorded() else {
                 continue;
             };
+            let flight = fleet.flight().expect("it was told something");
             let text: String = flight.lines().map(|line| line + "\n").collect();
             let read = Flight::parse(&text).expect("what was saved can be read");
             let mut replay = read.replay(fleet.beginning());

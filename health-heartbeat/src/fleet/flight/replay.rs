@@ -35,7 +35,8 @@ pub struct Replay<'a> {
 /// One input, and what came of it.
 #[derive(Debug, Clone)]
 pub struct FlightStep {
-    /// When it came in, since the fleet's beginning.
+    /// When it came in, since the fleet's beginning. Who is expected and what was deleted is told
+    /// without a time: that of the latest input before it stands there.
     pub at: Duration,
     /// Whose it is; nothing where it is everybody's, or of somebody who was forgotten before.
     pub agent: Option<Arc<AgentId>>,
