@@ -116,7 +116,7 @@ fn nanos(duration: Duration) -> u64 {
 
 /// No shorter than it is, so that nobody is early.
 pub(super) fn millis(duration: Duration) -> u32 {
-    let begun = u128::from(duration.subsec_nanos() % 1_000_000 > 0);
+    let begun = u128::from(!duration.subsec_nanos().is_multiple_of(1_000_000));
     u32::try_from(duration.as_millis() + begun).unwrap_or(u32::MAX)
 }
 
