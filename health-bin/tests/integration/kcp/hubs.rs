@@ -5,18 +5,21 @@ use std::time::Instant;
 use tempfile::NamedTempFile;
 
 use super::FAST;
+use super::PATIENCE;
 use super::overseen::FOUND;
 use super::overseen::Hub;
 use super::overseen::Looks;
 use super::overseen::RECEIVED;
 use super::overseen::SILENT;
 use super::overseen::Setup;
+use super::overseen::UNCONVICTED;
 use super::overseen::by_both;
 use super::overseen::by_lease;
 use super::overseen::by_tunnel;
 use super::overseen::stands;
 use super::workspace::Workspace;
 use crate::support::Relay;
+use crate::support::eventually;
 use crate::support::get;
 use crate::support::secs;
 
@@ -33,7 +36,7 @@ async fn a_standby_takes_over_and_no_false_verdict_is_ever_written() {
     leads(&first).await;
     let mut second = hub(&workspace, &kubeconfig, "hub-2").await;
     let relay = Relay::start(&[first.tunnels, second.tunnels]).await;
-    let _both = by_both(&workspace, "edge-1", "alice", relay.address());
+    let _both = by_both(&workspace, "edge-1", "alice", FAST, relay.address());
     let mut dead = by_lease(&workspace, "edge-2", "bob", FAST);
     let mut tunnel = by_tunnel(&workspace, "edge-3", relay.address());
     for (target, tunnels) in [("edge-1", 1), ("edge-2", 0), ("edge-3", 1)] {
@@ -68,7 +71,7 @@ async fn a_standby_takes_over_and_no_false_verdict_is_ever_written() {
     third.hears("edge-3", 1).await;
     third.judges("edge-2", "Lost").await;
     for target in ["edge-1", "edge-3"] {
-        third.gave_only(target, &["Pending", "Alive"]).await;
+        third.gave_only(target, UNCONVICTED).await;
         looks.saw(target, &[RECEIVED]).await;
     }
     looks.saw("edge-2", &[RECEIVED, SILENT]).await;
@@ -87,8 +90,14 @@ async fn hub(workspace: &Workspace, kubeconfig: &NamedTempFile, pod: &str) -> Hu
     Hub::start_as(workspace, setup).await
 }
 
+/// By expiry it takes the time that a Lease is valid for, which is 15 s.
 async fn leads(hub: &Hub) {
-    hub.program.answers(hub.ops, "/readyz", 200).await;
+    let what = format!("it leads:\n{}", hub.program.log());
+    eventually(&what, PATIENCE, || async {
+        let ready = get(hub.ops, "/readyz", &[]).await?;
+        (ready.status == 200).then_some(())
+    })
+    .await;
 }
 
 /// It lives, is not ready, and sends agents away for a while.

@@ -57,6 +57,9 @@ struct Seen {
 /// A death is told within that time: its allowance, a look, a write, and a busy machine.
 pub(super) const FOUND: Duration = TIMEOUT.saturating_add(secs(7));
 
+/// The verdicts of an agent that lives: a beat may be late on a busy machine.
+pub(super) const UNCONVICTED: &[&str] = &["Pending", "Alive", "Suspect"];
+
 /// What stands on a target whose agent lives, and on one whose agent fell silent.
 pub(super) const RECEIVED: &str = "True HeartbeatReceived";
 pub(super) const SILENT: &str = "False HeartbeatTimeout";
@@ -183,8 +186,14 @@ pub(super) fn by_lease(workspace: &Workspace, target: &str, slot: &str, beats: &
 }
 
 /// An agent that beats by its Lease and by a tunnel.
-pub(super) fn by_both(workspace: &Workspace, target: &str, slot: &str, hub: SocketAddr) -> Program {
-    let beats = format!("{FAST}, websocket: {{ url: 'ws://{hub}/tunnel' }}");
+pub(super) fn by_both(
+    workspace: &Workspace,
+    target: &str,
+    slot: &str,
+    beats: &str,
+    hub: SocketAddr,
+) -> Program {
+    let beats = format!("{beats}, websocket: {{ url: 'ws://{hub}/tunnel' }}");
     start(workspace, target, slot, &beats)
 }
 
