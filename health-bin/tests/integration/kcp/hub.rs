@@ -18,6 +18,7 @@ use super::overseen::SILENT;
 use super::overseen::UNCONVICTED;
 use super::overseen::by_both;
 use super::overseen::by_lease;
+use super::overseen::by_tunnel;
 use super::overseen::stands;
 use super::ready;
 use super::syncer_ready;
@@ -154,11 +155,11 @@ async fn a_rolling_update_with_overlapping_pods_stays_alive_throughout() {
     stands(&workspace, "edge-1", "False SyncerLeft").await;
 }
 
-/// A hub is away for ten timeouts. Of three agents one has a tunnel and a Lease, one a Lease only,
-/// and one dies meanwhile.
+/// A hub is away for ten timeouts. Of four agents one has a tunnel and a Lease, one a Lease only, one
+/// a tunnel only, and one dies meanwhile.
 async fn outage(prefix: &str, away: Away) {
     let workspace = Workspace::with_target(prefix).await;
-    for target in ["edge-2", "edge-3"] {
+    for target in ["edge-2", "edge-3", "edge-4"] {
         workspace.add_another_target(target).await;
     }
     let mut hub = Hub::start(&workspace).await;
@@ -166,8 +167,9 @@ async fn outage(prefix: &str, away: Away) {
     let _both = by_both(&workspace, "edge-1", "alice", FAST, relay.address());
     let _lease = by_lease(&workspace, "edge-2", "bob", FAST);
     let mut dead = by_lease(&workspace, "edge-3", "carol", FAST);
+    let _tunnel = by_tunnel(&workspace, "edge-4", relay.address());
     hub.hears("edge-1", 1).await;
-    for target in ["edge-1", "edge-2", "edge-3"] {
+    for target in ["edge-1", "edge-2", "edge-3", "edge-4"] {
         stands(&workspace, target, RECEIVED).await;
     }
     let mut looks = Looks::start(&workspace).await;
@@ -178,7 +180,7 @@ async fn outage(prefix: &str, away: Away) {
     }
     kill(&mut dead).await;
     tokio::time::sleep(TIMEOUT * 10).await;
-    for target in ["edge-1", "edge-2", "edge-3"] {
+    for target in ["edge-1", "edge-2", "edge-3", "edge-4"] {
         looks.saw(target, &[RECEIVED]).await;
     }
     match away {
@@ -193,9 +195,10 @@ async fn outage(prefix: &str, away: Away) {
     assert!(back.elapsed() < FOUND, "{:?}", back.elapsed());
     hub.hears("edge-1", 1).await;
     hub.hears("edge-2", 0).await;
+    hub.hears("edge-4", 1).await;
     // A mistake would come within that time.
     tokio::time::sleep(TIMEOUT * 2).await;
-    for target in ["edge-1", "edge-2"] {
+    for target in ["edge-1", "edge-2", "edge-4"] {
         hub.gave_only(target, UNCONVICTED).await;
         looks.saw(target, &[RECEIVED]).await;
     }
