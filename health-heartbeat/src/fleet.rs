@@ -4,6 +4,8 @@ mod id;
 
 mod evidence;
 
+mod output;
+
 mod verdict;
 
 mod terms;
@@ -29,7 +31,6 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -39,6 +40,7 @@ pub use self::id::{AgentId, AgentKey, TunnelId};
 use self::instance::Beat;
 use self::moment::Epoch;
 use self::moment::Moment;
+pub use self::output::FleetOutput;
 use self::record::Due;
 use self::record::Record;
 pub use self::recorder::FlightLimits;
@@ -87,54 +89,6 @@ pub struct Fleet {
     /// Bounded by the number of agents: each has a few at most for each input.
     outputs: VecDeque<FleetOutput>,
     recorder: Option<Box<FlightRecorder>>,
-}
-
-/// What the fleet tells.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FleetOutput {
-    /// The verdict over an agent changed.
-    Verdict {
-        /// Whose.
-        agent: AgentKey,
-        /// From what.
-        from: FleetVerdict,
-        /// To what.
-        verdict: FleetVerdict,
-        /// Why.
-        reason: FleetReason,
-    },
-    /// Look live at the agent's Lease and SyncTarget, before it is convicted. What has changed
-    /// there is [`Evidence`]; else say so with [`Fleet::confirmed`].
-    Confirm {
-        /// Whose.
-        agent: AgentKey,
-        /// When an answer is not waited for any more.
-        by: Instant,
-    },
-    /// Close this tunnel: a newer one of the same instance has replaced it.
-    Replace {
-        /// Which.
-        tunnel: TunnelId,
-        /// For so long its peer is to stay away.
-        stay_away: Duration,
-    },
-    /// So many fell silent together that the fault may be the hub's own: their verdicts wait for
-    /// one more allowance.
-    MassSilence {
-        /// How many are silent.
-        silent: usize,
-        /// Of how many.
-        of: usize,
-    },
-    /// That is over.
-    MassSilenceOver,
-    /// Nobody expects this agent, and it has been gone for long: its record is no more.
-    Forgotten {
-        /// What it was.
-        agent: AgentKey,
-        /// Who it was.
-        id: Arc<AgentId>,
-    },
 }
 
 // === impl Fleet ===

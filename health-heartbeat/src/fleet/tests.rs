@@ -8,6 +8,8 @@ mod objects;
 
 mod rig;
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use self::rig::Rig;
