@@ -102,7 +102,8 @@ fn main() -> anyhow::Result<()> {
     let done = measure(&plan, &hub);
     done.with_context(|| {
         let log = hub.log();
-        let last: Vec<_> = log.lines().rev().take(20).collect();
+        let said = log.lines().count();
+        let last: Vec<_> = log.lines().skip(said.saturating_sub(20)).collect();
         format!("the hub's last words:\n{}", last.join("\n"))
     })
 }
