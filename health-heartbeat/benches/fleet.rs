@@ -53,7 +53,7 @@ fn main() {
     let before = resident();
     let mut world = World::new(AGENTS, None);
     world.round();
-    let with_names = resident() - before - AGENTS * size_of::<(AgentKey, usize)>();
+    let with_names = resident() - before - AGENTS * size_of::<(AgentKey, TunnelId)>();
     let before = resident();
     let names: Vec<_> = (0..AGENTS).map(names).collect();
     let of_names = resident() - before - AGENTS * size_of::<(Arc<AgentId>, Box<str>)>();
@@ -98,8 +98,8 @@ fn recorded() {
 
 struct World {
     fleet: Fleet,
-    agents: Vec<AgentKey>,
-    order: Vec<usize>,
+    /// Each with its tunnel.
+    order: Vec<(AgentKey, TunnelId)>,
     chance: Rng,
     now: Instant,
     convicted: usize,
@@ -114,16 +114,17 @@ impl World {
         if let Some(limits) = recorder {
             fleet = fleet.with_recorder(limits);
         }
-        let admit = |number| fleet.admit(id(number), now).expect("there is room");
-        let agents: Vec<_> = (0..agents).map(admit).collect();
-        let mut chance = Rng::with_seed(1);
+        let admit = |number| {
+            let agent = fleet.admit(id(number), now).expect("there is room");
+            (agent, TunnelId(number as u64))
+        };
         // A round's order is the next one's too, with jitter: an agent beats every ten seconds or
         // so.
-        let mut order: Vec<_> = (0..agents.len()).collect();
+        let mut order: Vec<_> = (0..agents).map(admit).collect();
+        let mut chance = Rng::with_seed(1);
         chance.shuffle(&mut order);
         Self {
             fleet,
-            agents,
             order,
             chance,
             now,
@@ -137,9 +138,9 @@ impl World {
         for _ in 0..rounds {
             self.round();
         }
-        let took = (processor_nanos() - began) / (rounds * self.agents.len()) as f64;
+        let took = (processor_nanos() - began) / (rounds * self.order.len()) as f64;
         assert_eq!(self.convicted, 0, "nobody who beats is convicted");
-        assert_eq!(self.fleet.count(FleetVerdict::Alive), self.agents.len());
+        assert_eq!(self.fleet.count(FleetVerdict::Alive), self.order.len());
         took
     }
 
@@ -147,7 +148,7 @@ impl World {
     fn round(&mut self) {
         let mut payload = payload();
         // Where an agent's next beat is early or late by the jitter, its neighbours' are too.
-        let agents = self.agents.len();
+        let agents = self.order.len();
         for _ in 0..agents / 100 {
             let (one, other) = (
                 self.chance.usize(..agents),
@@ -158,16 +159,15 @@ impl World {
         let order = std::mem::take(&mut self.order);
         for batch in order.chunks(BATCH) {
             self.now += INTERVAL / (agents / BATCH) as u32;
-            self.fleet
-                .look_ahead(batch.iter().map(|agent| self.agents[*agent]));
-            for agent in batch {
+            self.fleet.look_ahead(batch.iter().map(|(agent, _)| *agent));
+            for (agent, tunnel) in batch {
                 payload.sequence += 1;
                 let evidence = Evidence::Heartbeat {
-                    tunnel: TunnelId(*agent as u64),
+                    tunnel: *tunnel,
                     payload: &payload,
                     skew_ms: Some(3),
                 };
-                self.fleet.evidence(self.agents[*agent], evidence, self.now);
+                self.fleet.evidence(*agent, evidence, self.now);
             }
             self.wake();
         }
