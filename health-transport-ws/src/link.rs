@@ -60,6 +60,10 @@ pub(crate) const MESSAGE_MAX: usize = 1024 * 1024;
 /// What one read asks for, and an idle connection's buffer.
 const READ_BUFFER: usize = 4 * 1024;
 
+/// The socket makes room for a frame's whole length beside what of it has come already, so one that
+/// does not fit in twice makes its buffer grow: a report of 3 KiB to 8 KiB.
+const FITS_TWICE: usize = READ_BUFFER / 2;
+
 /// Buffers that cost an idle connection little: 6.8 KiB instead of 135.
 pub(crate) fn config(message_max: usize) -> WebSocketConfig {
     WebSocketConfig::default()
@@ -137,7 +141,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         };
         let (header, mask) = (2, 4);
         self.came += (header + length + mask + len) as u64;
-        self.grown |= len > READ_BUFFER;
+        self.grown |= len > FITS_TWICE;
     }
 
     fn socket(&mut self) -> Pin<&mut WebSocketStream<S>> {
