@@ -21,7 +21,9 @@ pub(super) struct Roll {
     counts: [usize; FleetVerdict::ALL.len()],
 }
 
-/// Where one agent's record is, one after the other.
+/// Where one agent's record is, one after the other. The generation comes first in memory, beside
+/// what a heartbeat needs of the record.
+#[repr(C)]
 #[derive(Debug)]
 struct Place {
     generation: u32,
