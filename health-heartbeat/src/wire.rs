@@ -77,9 +77,9 @@ pub fn duration(seconds: f64) -> Option<Duration> {
     if seconds.is_nan() || seconds < 0.0 {
         return None;
     }
-    Some(Duration::from_secs_f64(
-        seconds.min(DURATION_MAX.as_secs_f64()),
-    ))
+    // In whole nanoseconds, of which there are few enough; a fleet does this twice a heartbeat.
+    let nanos = seconds.min(DURATION_MAX.as_secs_f64()) * 1e9 + 0.5;
+    Some(Duration::from_nanos(nanos as u64))
 }
 
 // === impl HeartbeatPayload ===
@@ -168,6 +168,12 @@ mod tests {
     #[test]
     fn durations_from_the_network_are_bounded() {
         assert_eq!(duration(1.5), Some(Duration::from_millis(1500)));
+        assert_eq!(duration(0.1), Some(Duration::from_millis(100)));
+        assert_eq!(
+            duration(29.999_999_999),
+            Some(Duration::from_secs(30) - Duration::from_nanos(1))
+        );
+        assert_eq!(duration(0.0), Some(Duration::ZERO));
         assert_eq!(duration(1e300), Some(DURATION_MAX));
         for bad in [-1.0, f64::NAN, f64::NEG_INFINITY] {
             assert_eq!(duration(bad), None);
