@@ -312,13 +312,12 @@ impl Fleet {
         let allowance = lease.duration.unwrap_or(self.terms.timeout_first);
         let allowance = self.clamped(allowance);
         let beat = lease.holder.map(|holder| beat_of(holder, lease, allowance));
-        let terms = self.terms;
         if let Some(record) = self.roll.get_mut(agent) {
             record.expect(Some(channel));
             match (change, &beat) {
                 (Change::First, Some(beat)) => {
                     record.beat(beat, None, now);
-                    record.first_sight(&terms, now);
+                    record.first_sight(&self.terms, now);
                 }
                 (Change::First | Change::Released, None) => record.released(now),
                 (Change::Renewed | Change::Released, _) => {}
@@ -331,11 +330,10 @@ impl Fleet {
 
     fn sync_target(&mut self, agent: AgentKey, change: Change, now: Moment) {
         let channel = Channel::SyncTarget;
-        let terms = self.terms;
         if let Some(record) = self.roll.get_mut(agent) {
             record.expect(Some(channel));
             if change == Change::First {
-                record.first_sight(&terms, now);
+                record.first_sight(&self.terms, now);
             }
         }
         if change == Change::Renewed {
@@ -366,15 +364,13 @@ impl Fleet {
 
     /// Somebody lives.
     fn sign(&mut self, agent: AgentKey, channel: Channel, now: Moment) {
-        let terms = self.terms;
-        if let Some(record) = self.roll.get_mut(agent) {
-            record.seen(channel, &terms, now);
-            self.decide(
-                agent,
-                FleetVerdict::Alive,
-                FleetReason::HeartbeatReceived,
-                now,
-            );
+        let Some(record) = self.roll.get_mut(agent) else {
+            return;
+        };
+        record.seen(channel, &self.terms, now);
+        if record.verdict != FleetVerdict::Alive {
+            let reason = FleetReason::HeartbeatReceived;
+            self.decide(agent, FleetVerdict::Alive, reason, now);
         }
     }
 
