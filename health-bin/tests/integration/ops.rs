@@ -238,7 +238,8 @@ async fn pitfall_46_no_series_names_an_agent_and_a_stream_that_ended_is_counted_
         "{open}"
     );
     assert!(!open.contains("very-special"), "{open}");
-    drop((events, one));
+    drop(events);
+    one.signal("KILL").await;
     verdict(ops, "Lost", secs(10)).await;
     crate::support::eventually("the stream is counted no more", secs(15), || async {
         metrics()

@@ -86,7 +86,7 @@ async fn who_comes_back_to_another_hub_is_told_to_begin_anew() {
     let mut recent = Events::open(ops, "/events?recent=5", &[]).await;
     let newest = recent.next("transition").await;
     assert_eq!(reset.id, newest.id, "it goes on from now");
-    drop(one);
+    one.signal("KILL").await;
     assert_eq!(events.next("transition").await.data["verdict"], "Suspect");
 }
 
