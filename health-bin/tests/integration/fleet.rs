@@ -113,7 +113,7 @@ auth: {{ tokenFile: {} }}
         tunnels,
         &[("SYNCER_HEALTH_HEARTBEAT_WEBSOCKET_TOKEN_FILE", token_file)],
     );
-    let line = agent.logged("401", secs(5)).await;
+    let line = agent.logged("401 Unauthorized", secs(5)).await;
     assert!(line.contains("WARN"), "{line}");
     std::fs::write(&token, "s3cr3t\n").expect("it can be written");
     verdict(ops, "Alive", secs(5)).await;
@@ -179,7 +179,7 @@ limits: { connections: 1 }
     let first = agent(tunnels, &[]);
     verdict(ops, "Alive", secs(5)).await;
     let second = agent(tunnels, &[("SYNCER_HEALTH_SYNC_TARGET_NAME", "edge-2")]);
-    let line = second.logged("503", secs(5)).await;
+    let line = second.logged("503 Service Unavailable", secs(5)).await;
     assert!(line.contains("WARN"), "{line}");
     drop(first);
     eventually("the second is Alive", secs(20), || async {
