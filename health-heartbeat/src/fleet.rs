@@ -444,7 +444,7 @@ impl Fleet {
 
     /// Whether the verdict over a silent agent is held, since many others are silent too.
     fn holds(&mut self, agent: AgentKey, now: Moment) -> bool {
-        let Some(record) = self.roll.get(agent).filter(|record| !record.held) else {
+        let Some(record) = self.roll.get(agent).filter(|record| !record.is_held()) else {
             return false;
         };
         let Some([silent, of]) = self.mass(record.verdict) else {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use health_core::HealthStatus;
 use rustc_hash::FxHasher;
+use thin_vec::ThinVec;
 
 pub(super) use self::saved::SavedInstance;
 use super::TunnelId;
@@ -26,25 +27,27 @@ const NAME_MAX: usize = 1024;
 
 /// One instance of an agent: a slot, and the start of it that was heard last.
 ///
-/// There are a million of them, so it is packed.
+/// There are a million of them, so it is packed, and in this order in memory, with what each beat
+/// needs first.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Instance {
-    /// Slot, underscore, incarnation.
-    holder: Box<str>,
-    /// A hash of both, so that a beat need not look for the texts in memory.
+    /// A hash of slot and incarnation, so that a beat need not look for the texts in memory.
     print: u64,
     pub(super) seen: Moment,
     /// One more than its number.
     tunnel: Option<NonZeroU64>,
     pub(super) sequence: u64,
-    deciding: Box<[DecidingPayload]>,
+    deciding: ThinVec<DecidingPayload>,
     report_age_seconds: f32,
     /// Zero where it is not known.
     pub(super) interval_ms: u32,
     pub(super) allowance_ms: u32,
-    slot_end: u16,
     pub(super) status: Option<HealthStatus>,
     pub(super) left: bool,
+    slot_end: u16,
+    /// Slot, underscore, incarnation.
+    holder: Box<str>,
 }
 
 /// What an instance said of itself, on whatever channel.
@@ -73,7 +76,7 @@ impl Instance {
             seen: now,
             tunnel: None,
             sequence: 0,
-            deciding: Box::default(),
+            deciding: ThinVec::new(),
             report_age_seconds: 0.0,
             interval_ms: 0,
             allowance_ms: 0,
@@ -109,7 +112,7 @@ impl Instance {
         &self.holder[usize::from(self.slot_end) + 1..]
     }
 
-    pub(super) const fn deciding(&self) -> &[DecidingPayload] {
+    pub(super) fn deciding(&self) -> &[DecidingPayload] {
         &self.deciding
     }
 
@@ -132,7 +135,7 @@ impl Instance {
     pub(super) fn take(&mut self, beat: &Beat<'_>, now: Moment) {
         if self.print != beat.print {
             self.rename(beat);
-            (self.interval_ms, self.deciding, self.status) = (0, Box::default(), None);
+            (self.interval_ms, self.deciding, self.status) = (0, ThinVec::new(), None);
         }
         self.seen = self.seen.max(now);
         self.left = false;
@@ -145,7 +148,7 @@ impl Instance {
             self.allowance_ms = millis(beat.allowance);
         }
         if beat.status.is_some() && beat.status != self.status {
-            (self.status, self.deciding) = (beat.status, Box::default());
+            (self.status, self.deciding) = (beat.status, ThinVec::new());
         }
         if let Some(payload) = beat.payload {
             self.report_age_seconds = payload.report_age_seconds as f32;

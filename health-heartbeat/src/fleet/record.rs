@@ -1,21 +1,27 @@
 //! What the fleet knows of one agent, and when something about it is due.
 
+mod due;
+
 mod saved;
+
+mod silence;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde::Serialize;
 use smallvec::SmallVec;
+use thin_vec::ThinVec;
 
+use self::due::CONFIRM_SHARE;
+pub(super) use self::due::Due;
 pub(super) use self::saved::SavedRecord;
+use self::silence::Look;
+use self::silence::Silence;
 use super::AgentId;
 use super::Channel;
 use super::FleetReason;
 use super::FleetTerms;
 use super::FleetVerdict;
-use super::FlightDue;
 use super::TunnelId;
 use super::instance::Beat;
 use super::instance::INSTANCES_MAX;
@@ -27,19 +33,9 @@ use super::moment::millis;
 /// So many transitions of an agent are remembered beside the last one.
 const TRANSITIONS_KEPT: usize = 15;
 
-/// Beats are late by up to this share of the interval anyway, 4 %; see the agent's machine.
-const JITTER_SHARE: u64 = 25;
-
 /// A pause is counted from when the loop had asked to be woken, up to a second after it stopped;
 /// and what came meanwhile waits in the sockets still when the loop wakes up.
 const PAUSE_GRACE: Span = Span::from_secs(1);
-
-/// A live look comes so long before the verdict that it is answered by then.
-const CONFIRM_LEAD_MAX: Span = Span::from_secs(5);
-
-/// After how much of the allowance nobody waits for a live look's answer any more, and after how
-/// much of it there is another one.
-const CONFIRM_SHARE: u64 = 6;
 
 /// Nobody said.
 const NO_SKEW: i32 = i32::MIN;
@@ -49,37 +45,36 @@ const TOKEN: u8 = 1 << 7;
 
 /// What the fleet knows of one agent.
 ///
-/// It is in this order in memory, with what a heartbeat needs first: it waits for each line of
-/// memory that it touches.
+/// It is in this order in memory, with all that a heartbeat needs in the first two lines of it:
+/// each line that it touches is one that the processor waits for.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Record {
-    /// At most [`INSTANCES_MAX`]; nearly always one, which is then next to the rest.
-    pub(super) instances: SmallVec<[Instance; 1]>,
     /// The last evidence, or the admission; moved by the hub's own pauses.
     basis: Moment,
-    /// Its Lease was released: it has left if nobody was heard by then.
-    left_at: Option<Moment>,
-    confirm: Confirm,
+    /// What is known of its silence, since nobody was heard.
+    silence: Option<Box<Silence>>,
+    last_frame: Option<Moment>,
     pub(super) heartbeats: u32,
     interval_ms: u32,
     allowance_ms: u32,
     /// [`NO_SKEW`] where it is not known.
     skew_ms: i32,
-    pub(super) tunnels: u16,
-    /// Who says that there should be such an agent, and which objects of it there are.
-    known: u8,
     pub(super) verdict: FleetVerdict,
-    pub(super) reason: FleetReason,
     /// A tunnel without heartbeats is open.
     plain: bool,
-    /// Its verdict waits for one more allowance, since many fell silent at once.
-    pub(super) held: bool,
-    pub(super) last_evidence: [Option<Moment>; 3],
+    pub(super) tunnels: u16,
+    pub(super) reason: FleetReason,
+    /// Who says that there should be such an agent, and which objects of it there are.
+    known: u8,
+    /// At most [`INSTANCES_MAX`]; nearly always one, which is then next to the rest.
+    pub(super) instances: SmallVec<[Instance; 1]>,
+    last_renewal: Option<Moment>,
+    last_status: Option<Moment>,
     pub(super) since: Moment,
     /// What was before the present verdict, from the first change on; at most
     /// [`TRANSITIONS_KEPT`].
-    earlier: Vec<Change>,
+    earlier: ThinVec<Change>,
     pub(super) id: Arc<AgentId>,
 }
 
@@ -91,34 +86,6 @@ pub(super) struct Change {
     pub(super) reason: FleetReason,
 }
 
-/// How far the live look at an agent's objects is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum Confirm {
-    /// Nobody asked for one.
-    No,
-    /// Somebody looks; not waited for beyond that.
-    Asked {
-        by: Moment,
-        /// An earlier look was in vain.
-        again: bool,
-    },
-    /// Nothing has changed there.
-    Silent,
-    /// Nobody could look; another try comes then.
-    Failed(Moment),
-}
-
-/// What is due about an agent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Due {
-    Suspect,
-    /// Look at its objects; an answer counts until then.
-    Confirm(Moment),
-    Lost,
-    Left,
-    Forget,
-}
-
 // === impl Record ===
 
 impl Record {
@@ -126,12 +93,13 @@ impl Record {
         Self {
             id,
             instances: SmallVec::new(),
-            earlier: Vec::new(),
-            last_evidence: [None; 3],
+            earlier: ThinVec::new(),
+            last_frame: None,
+            last_renewal: None,
+            last_status: None,
             basis: now,
             since: now,
-            left_at: None,
-            confirm: Confirm::No,
+            silence: None,
             heartbeats: 0,
             interval_ms: 0,
             allowance_ms: millis(terms.timeout_first),
@@ -141,21 +109,43 @@ impl Record {
             verdict: FleetVerdict::Pending,
             reason: FleetReason::Expected,
             plain: false,
-            held: false,
         }
     }
 
     /// Reads something of each line of memory that a heartbeat needs, for nothing but to have read
     /// it; see [`Fleet::look_ahead`](super::Fleet::look_ahead).
     pub(super) fn look(&self) -> u64 {
-        let [last, ..] = self.last_evidence;
         let instance = self.instances.first().map_or(0, |it| it.sequence);
-        let rest = [
-            self.basis.nanos(),
-            self.heartbeats.into(),
-            last.map_or(0, Moment::nanos),
-        ];
-        rest.into_iter().fold(instance, u64::wrapping_add)
+        self.basis.nanos().wrapping_add(instance)
+    }
+
+    /// The last evidence on a channel.
+    pub(super) const fn last_evidence(&self, channel: Channel) -> Option<Moment> {
+        match channel {
+            Channel::Tunnel => self.last_frame,
+            Channel::Lease => self.last_renewal,
+            Channel::SyncTarget => self.last_status,
+        }
+    }
+
+    /// Whether its verdict waits for one more allowance, since many fell silent at once.
+    pub(super) fn is_held(&self) -> bool {
+        self.silence().held
+    }
+
+    fn silence(&self) -> Silence {
+        self.silence.as_deref().copied().unwrap_or_default()
+    }
+
+    fn set_silence(&mut self, silence: Silence) {
+        self.silence = silence.kept();
+    }
+
+    fn set_look(&mut self, look: Look) {
+        self.set_silence(Silence {
+            look,
+            ..self.silence()
+        });
     }
 
     pub(super) const fn allowance(&self) -> Span {
@@ -218,9 +208,12 @@ impl Record {
 
     /// Somebody lives, whoever it is.
     pub(super) fn seen(&mut self, channel: Channel, terms: &FleetTerms, now: Moment) {
-        self.last_evidence[channel as usize] = Some(now);
-        self.basis = self.basis.max(now);
-        (self.left_at, self.confirm, self.held) = (None, Confirm::No, false);
+        match channel {
+            Channel::Tunnel => self.last_frame = Some(now),
+            Channel::Lease => self.last_renewal = Some(now),
+            Channel::SyncTarget => self.last_status = Some(now),
+        }
+        self.begin(now);
         self.settle_terms(terms, now);
     }
 
@@ -273,21 +266,25 @@ impl Record {
         let nobody = self.tunnels == 0 && self.instances.iter().all(|it| it.left);
         if self.verdict.is_open() && nobody {
             self.basis = self.basis.max(now);
-            self.left_at = Some(now.plus(self.interval()));
+            self.set_silence(Silence {
+                left_at: Some(now.plus(self.interval())),
+                ..self.silence()
+            });
         }
     }
 
     /// An answer that comes when nobody waits any more is still good, if it is one.
     pub(super) fn confirmed(&mut self, silent: bool, now: Moment) {
-        match self.confirm {
-            Confirm::Asked { by, again: false } if silent && now <= by => {
-                self.confirm = Confirm::Silent;
+        match self.silence().look {
+            Look::Asked { by, again: false } if silent && now <= by => {
+                self.set_look(Look::Silent);
             }
-            Confirm::Asked { .. } | Confirm::Failed(_) if silent => self.silent_at_last(now),
-            Confirm::Asked { .. } => {
-                self.confirm = Confirm::Failed(now.plus(self.allowance() / CONFIRM_SHARE));
+            Look::Asked { .. } | Look::Failed(_) if silent => self.silent_at_last(now),
+            Look::Asked { .. } => {
+                let again = now.plus(self.allowance() / CONFIRM_SHARE);
+                self.set_look(Look::Failed(again));
             }
-            Confirm::No | Confirm::Silent | Confirm::Failed(_) => {}
+            Look::No | Look::Silent | Look::Failed(_) => {}
         }
     }
 
@@ -295,35 +292,29 @@ impl Record {
     /// could not beat either, and has a full allowance from now to do it.
     fn silent_at_last(&mut self, now: Moment) {
         if self.has_other_channels() {
-            self.confirm = Confirm::Silent;
+            self.set_look(Look::Silent);
         } else {
             self.basis = self.basis.max(now);
-            self.confirm = Confirm::No;
+            self.set_look(Look::No);
         }
     }
 
     pub(super) fn asked(&mut self, by: Moment) {
-        let again = self.confirm != Confirm::No;
-        self.confirm = Confirm::Asked { by, again };
+        let again = self.silence().look != Look::No;
+        self.set_look(Look::Asked { by, again });
     }
 
     pub(super) fn hold(&mut self, now: Moment) {
-        self.held = true;
+        self.set_silence(Silence {
+            held: true,
+            ..self.silence()
+        });
         self.look_anew(now);
     }
 
-    /// What a look saw is too old now; that an earlier one was in vain is not forgotten.
     fn look_anew(&mut self, now: Moment) {
-        self.confirm = match self.confirm {
-            Confirm::Asked { again: true, .. } | Confirm::Failed(_)
-                if !self.has_other_channels() =>
-            {
-                Confirm::Failed(now)
-            }
-            Confirm::No | Confirm::Asked { .. } | Confirm::Silent | Confirm::Failed(_) => {
-                Confirm::No
-            }
-        };
+        let look = self.silence().look;
+        self.set_look(look.anew(!self.has_other_channels(), now));
     }
 
     // Who expects it.
@@ -342,16 +333,15 @@ impl Record {
 
     /// Whether there is something to look at. What was deleted may have been made again since.
     const fn has_objects(&self) -> bool {
-        let [_, lease, sync_target] = self.last_evidence;
-        self.known & !TOKEN != 0 || lease.is_some() || sync_target.is_some()
+        self.known & !TOKEN != 0 || self.last_renewal.is_some() || self.last_status.is_some()
     }
 
-    // When something is due.
+    // From when on it counts.
 
     /// Nothing that was before counts against it.
     pub(super) fn begin(&mut self, now: Moment) {
         self.basis = self.basis.max(now);
-        (self.left_at, self.confirm, self.held) = (None, Confirm::No, false);
+        self.silence = None;
     }
 
     /// No deadline is further away than a full allowance: while the machine slept its monotonic
@@ -359,123 +349,6 @@ impl Record {
     pub(super) fn paused(&mut self, pause: Duration, now: Moment) {
         self.basis = self.basis.plus(pause.into()).plus(PAUSE_GRACE).min(now);
         self.look_anew(now);
-    }
-
-    pub(super) fn due(&self, terms: &FleetTerms, now: Moment) -> Option<Due> {
-        if !self.verdict.is_open() {
-            let forget = self.forget_at(terms).is_some_and(|at| at <= now);
-            return forget.then_some(Due::Forget);
-        }
-        if self.left_at.is_some_and(|at| at <= now) {
-            return Some(Due::Left);
-        }
-        if self.lost_at() <= now {
-            return self.due_at_the_end(now);
-        }
-        if self.confirm_at().is_some_and(|at| at <= now) {
-            return Some(Due::Confirm(self.answer_by(now)));
-        }
-        let suspect = self.suspect_at().is_some_and(|at| at <= now);
-        suspect.then_some(Due::Suspect)
-    }
-
-    /// When [`due`](Self::due) will say something.
-    pub(super) fn wanted(&self, terms: &FleetTerms) -> Option<Moment> {
-        if !self.verdict.is_open() {
-            return self.forget_at(terms);
-        }
-        let end = self.lost_at();
-        let end = match self.confirm {
-            Confirm::Asked { by, .. } => end.max(by),
-            Confirm::Failed(again) if !self.has_other_channels() => end.max(again),
-            Confirm::No | Confirm::Silent | Confirm::Failed(_) => end,
-        };
-        let others = [self.suspect_at(), self.confirm_at(), self.left_at];
-        others.into_iter().flatten().chain([end]).min()
-    }
-
-    /// What is to come if nothing comes in, for people.
-    pub(super) fn ahead(&self, terms: &FleetTerms) -> FlightDue {
-        let is_open = self.verdict.is_open();
-        let answer = match self.confirm {
-            Confirm::Asked { by, .. } | Confirm::Failed(by) if is_open => Some(by),
-            Confirm::Asked { .. } | Confirm::Failed(_) | Confirm::No | Confirm::Silent => None,
-        };
-        let age = |at: Option<Moment>| at.map(Moment::age);
-        FlightDue {
-            suspect: age(self.suspect_at()),
-            look: age(self.confirm_at()),
-            answer: age(answer),
-            left: age(self.left_at),
-            lost: age(is_open.then(|| self.lost_at())),
-            forgotten: age(self.forget_at(terms).filter(|_| !is_open)),
-            is_held: self.held,
-        }
-    }
-
-    /// Its allowance is over: what its objects say decides, where it has some.
-    fn due_at_the_end(&self, now: Moment) -> Option<Due> {
-        if !self.has_objects() {
-            return Some(Due::Lost);
-        }
-        match self.confirm {
-            Confirm::Silent => Some(Due::Lost),
-            Confirm::No => Some(Due::Confirm(self.answer_by(now))),
-            Confirm::Asked { by, .. } if by > now => None,
-            Confirm::Asked { .. } | Confirm::Failed(_) if self.has_other_channels() => {
-                Some(Due::Lost)
-            }
-            Confirm::Failed(again) if again > now => None,
-            Confirm::Asked { .. } | Confirm::Failed(_) => Some(Due::Confirm(self.answer_by(now))),
-        }
-    }
-
-    fn lost_at(&self) -> Moment {
-        let times = if self.held { 2 } else { 1 };
-        self.basis.plus(self.allowance() * times)
-    }
-
-    /// A beat is late once its jitter and half an interval (at least a second) have passed.
-    fn suspect_at(&self) -> Option<Moment> {
-        if self.verdict != FleetVerdict::Alive {
-            return None;
-        }
-        let interval = self.interval();
-        let grace = (interval / 2).max(Span::from_secs(1));
-        Some(self.basis.plus(interval + interval / JITTER_SHARE + grace))
-    }
-
-    fn confirm_at(&self) -> Option<Moment> {
-        let wants = match self.verdict {
-            FleetVerdict::Pending | FleetVerdict::Suspect => true,
-            FleetVerdict::Alive | FleetVerdict::Lost | FleetVerdict::Left => false,
-        };
-        let lead = (self.allowance() / CONFIRM_SHARE).min(CONFIRM_LEAD_MAX);
-        let asks = wants && self.has_objects() && self.confirm == Confirm::No;
-        asks.then(|| self.lost_at().minus(lead))
-    }
-
-    fn forget_at(&self, terms: &FleetTerms) -> Option<Moment> {
-        let nobody_cares = !self.is_expected() && self.tunnels == 0;
-        nobody_cares.then(|| self.since.plus(terms.forget_after.into()))
-    }
-
-    fn answer_by(&self, now: Moment) -> Moment {
-        now.plus((self.allowance() / CONFIRM_SHARE).min(CONFIRM_LEAD_MAX))
-    }
-
-    /// Whether it was ever heard over anything but its objects.
-    const fn has_other_channels(&self) -> bool {
-        self.last_evidence[Channel::Tunnel as usize].is_some()
-    }
-
-    /// When the next beat is expected; where nobody said, half the allowance is no longer than any
-    /// interval may be.
-    fn interval(&self) -> Span {
-        match self.interval_ms {
-            0 => self.allowance() / 2,
-            millis => Span::from_millis(millis),
-        }
     }
 
     /// What the instances declare counts, of those that are there the longest; where there is none,

@@ -21,9 +21,9 @@ pub(super) struct Roll {
     counts: [usize; FleetVerdict::ALL.len()],
 }
 
-/// Where one agent's record is, one after the other. The generation comes first in memory, beside
-/// what a heartbeat needs of the record.
-#[repr(C)]
+/// Where one agent's record is, one after the other, each from the beginning of a line of memory.
+/// The generation comes first, beside what a heartbeat needs of the record.
+#[repr(C, align(64))]
 #[derive(Debug)]
 struct Place {
     generation: u32,
@@ -192,5 +192,28 @@ impl Roll {
     /// All of them, by workspace and name.
     pub(super) fn by_name(&self) -> impl Iterator<Item = (&AgentId, AgentKey)> {
         self.names.iter().map(|(id, key)| (&**id, *key))
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_pointer_width = "64")]
+mod tests {
+    use super::*;
+    use crate::fleet::instance::Beat;
+
+    /// What a heartbeat among a million costs is the lines that it waits for.
+    #[test]
+    fn an_agent_has_three_lines_of_memory_and_a_heartbeat_needs_two() {
+        let mut roll = Roll::new(FleetTerms::default());
+        let now = Moment::from_nanos(1);
+        let (workspace, name) = ("root".to_owned(), "edge-1".to_owned());
+        let key = roll.add(AgentId { workspace, name }, now).unwrap();
+        let record = roll.get_mut(key).unwrap();
+        record.beat(&Beat::of("slot", "1", std::time::Duration::ZERO), None, now);
+        let place = &roll.places[0];
+        let instance = &place.record.as_ref().unwrap().instances[0];
+        let end = std::ptr::from_ref(&instance.left).addr() + 1;
+        assert!(end - std::ptr::from_ref(place).addr() <= 2 * 64);
+        assert_eq!(size_of::<Place>(), 3 * 64);
     }
 }

@@ -91,7 +91,7 @@ impl<'a> AgentView<'a> {
     /// The last evidence on a channel.
     #[must_use]
     pub fn last_evidence(&self, channel: Channel) -> Option<Instant> {
-        let at = self.record.last_evidence[channel as usize];
+        let at = self.record.last_evidence(channel);
         at.map(|at| self.epoch.instant(at))
     }
 
@@ -121,8 +121,8 @@ impl<'a> AgentView<'a> {
 
     /// Whether its verdict waits, since many fell silent at once.
     #[must_use]
-    pub const fn is_held(&self) -> bool {
-        self.record.held
+    pub fn is_held(&self) -> bool {
+        self.record.is_held()
     }
 
     /// Its instances, in no particular order; a few at most.

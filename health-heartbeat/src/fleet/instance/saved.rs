@@ -3,6 +3,7 @@
 use health_core::HealthStatus;
 use serde::Deserialize;
 use serde::Serialize;
+use thin_vec::ThinVec;
 
 use super::Beat;
 use super::Instance;
@@ -31,7 +32,7 @@ impl Instance {
     pub(in crate::fleet) fn bare(&self) -> Self {
         Self {
             holder: self.holder.clone(),
-            deciding: Box::default(),
+            deciding: ThinVec::new(),
             ..*self
         }
     }

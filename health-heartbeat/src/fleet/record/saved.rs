@@ -5,10 +5,13 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde::Serialize;
 use smallvec::SmallVec;
+use thin_vec::ThinVec;
 
-use super::Confirm;
+use super::Look;
 use super::Record;
+use super::Silence;
 use crate::AgentId;
+use crate::Channel;
 use crate::FleetReason;
 use crate::FleetVerdict;
 use crate::fleet::instance::INSTANCES_MAX;
@@ -29,7 +32,7 @@ pub(in crate::fleet) struct SavedRecord {
     last_evidence_nanos: [Option<Moment>; 3],
     basis_nanos: Moment,
     left_at_nanos: Option<Moment>,
-    confirm: Confirm,
+    confirm: Look,
     heartbeats: u32,
     interval_ms: u32,
     allowance_ms: u32,
@@ -50,7 +53,8 @@ impl Record {
         Self {
             id: Arc::clone(&self.id),
             instances: self.instances.iter().map(Instance::bare).collect(),
-            earlier: Vec::new(),
+            earlier: ThinVec::new(),
+            silence: self.silence.clone(),
             ..*self
         }
     }
@@ -60,18 +64,25 @@ impl From<SavedRecord> for Record {
     fn from(saved: SavedRecord) -> Self {
         let instances = saved.instances.into_iter().take(INSTANCES_MAX);
         let instances: SmallVec<_> = instances.map(Instance::from).collect();
+        let [last_frame, last_renewal, last_status] = saved.last_evidence_nanos;
+        let silence = Silence {
+            left_at: saved.left_at_nanos,
+            look: saved.confirm,
+            held: saved.held,
+        };
         Self {
             id: Arc::new(AgentId {
                 workspace: saved.workspace,
                 name: saved.name,
             }),
             instances,
-            earlier: Vec::new(),
-            last_evidence: saved.last_evidence_nanos,
+            earlier: ThinVec::new(),
+            last_frame,
+            last_renewal,
+            last_status,
             basis: saved.basis_nanos,
             since: saved.since_nanos,
-            left_at: saved.left_at_nanos,
-            confirm: saved.confirm,
+            silence: silence.kept(),
             heartbeats: saved.heartbeats,
             interval_ms: saved.interval_ms,
             allowance_ms: saved.allowance_ms,
@@ -81,7 +92,6 @@ impl From<SavedRecord> for Record {
             verdict: saved.verdict,
             reason: saved.reason,
             plain: saved.plain,
-            held: saved.held,
         }
     }
 }
@@ -90,16 +100,21 @@ impl From<SavedRecord> for Record {
 
 impl From<&Record> for SavedRecord {
     fn from(record: &Record) -> Self {
+        let Silence {
+            left_at,
+            look,
+            held,
+        } = record.silence();
         Self {
             workspace: record.id.workspace.clone(),
             name: record.id.name.clone(),
             verdict: record.verdict,
             reason: record.reason,
             since_nanos: record.since,
-            last_evidence_nanos: record.last_evidence,
+            last_evidence_nanos: Channel::ALL.map(|channel| record.last_evidence(channel)),
             basis_nanos: record.basis,
-            left_at_nanos: record.left_at,
-            confirm: record.confirm,
+            left_at_nanos: left_at,
+            confirm: look,
             heartbeats: record.heartbeats,
             interval_ms: record.interval_ms,
             allowance_ms: record.allowance_ms,
@@ -107,7 +122,7 @@ impl From<&Record> for SavedRecord {
             tunnels: record.tunnels,
             known: record.known,
             plain: record.plain,
-            held: record.held,
+            held,
             instances: record.instances.iter().map(SavedInstance::from).collect(),
         }
     }
