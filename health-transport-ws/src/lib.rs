@@ -49,6 +49,8 @@ mod close;
 
 mod timers;
 
+mod alarm;
+
 mod session;
 
 mod server_session;

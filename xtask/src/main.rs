@@ -37,6 +37,8 @@ mod plugins;
 
 mod sim;
 
+mod soak;
+
 mod test;
 
 mod tidy;
@@ -61,6 +63,8 @@ enum Task {
     Kcp(kcp::Args),
     /// Simulate agents, a hub and an API server under many seeds, or one seed with its log.
     Sim(sim::Args),
+    /// Run a hub and agents as processes under faults for minutes: nothing may grow.
+    Soak(soak::Args),
     /// Open the hub's page in a real browser, with real agents behind it.
     Browser(browser::Args),
     /// Measure what the project promises to cost, and compare.
@@ -89,6 +93,7 @@ fn main() -> anyhow::Result<()> {
         Task::Integration(args) => integration::run(&sh, &args),
         Task::Kcp(args) => kcp::run(&sh, args),
         Task::Sim(args) => sim::run(&sh, &args),
+        Task::Soak(args) => soak::run(&sh, &args),
         Task::Browser(args) => browser::run(&sh, &args),
         Task::Bench(args) => bench::run(&sh, &args),
         Task::Fuzz(args) => fuzz::run(&sh, &args),

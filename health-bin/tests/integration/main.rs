@@ -38,5 +38,8 @@ mod peer;
 #[cfg(feature = "hub")]
 mod security;
 
+#[cfg(all(feature = "hub", feature = "transport-lease"))]
+mod soak;
+
 #[cfg(feature = "transport-lease")]
 mod kcp;

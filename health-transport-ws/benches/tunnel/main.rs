@@ -87,11 +87,13 @@ fn main() -> Outcome<()> {
         return Ok(());
     }
     let duration = Duration::from_secs(seconds());
-    runtime.block_on(async {
+    // As a task, as the loop of the heartbeats is one.
+    let measured = runtime.spawn(async move {
         let mut agent = Agent::start().await?;
         agent.beside_an_echo().await?;
         agent.under_load(duration).await
-    })?;
+    });
+    runtime.block_on(measured)??;
     herd::simulated();
     runtime.block_on(herd::real())
 }

@@ -23,6 +23,7 @@ use crate::ServerEnd;
 use crate::ServerOutput;
 use crate::ServerSession;
 use crate::TunnelEvent;
+use crate::alarm::Alarm;
 use crate::link;
 use crate::link::Counted;
 use crate::link::Link;
@@ -46,6 +47,7 @@ pub(super) struct Running<S, F> {
     routes: Routes,
     parked: Option<Parked>,
     bulk: Option<mpsc::Receiver<Message>>,
+    alarm: Alarm,
 }
 
 /// Where a tunnel's events go.
@@ -94,6 +96,7 @@ where
             routes: tunnel.routes,
             parked: None,
             bulk: tunnel.bulk,
+            alarm: Alarm::new(now()),
         }
     }
 
@@ -188,6 +191,7 @@ where
             orders,
             parked,
             bulk,
+            alarm,
             ..
         } = self;
         tokio::select! {
@@ -198,7 +202,7 @@ where
             () = deliver.send_next(session), if heard => Input::Heard,
             () = unpark(parked) => Input::Unparked,
             message = next_bulk(bulk), if idle => Input::Bulk(message),
-            () = sleep_until(deadline) => Input::Timeout,
+            () = alarm.until(deadline) => Input::Timeout,
         }
     }
 
@@ -300,13 +304,6 @@ async fn decided<F: Future<Output = Admission>>(deciding: &mut Option<Pin<Box<F>
     let admission = future.await;
     *deciding = None;
     admission
-}
-
-async fn sleep_until(deadline: Option<Instant>) {
-    match deadline {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
-    }
 }
 
 fn now() -> Instant {

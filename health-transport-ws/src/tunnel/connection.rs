@@ -23,6 +23,7 @@ use crate::ReportSource;
 use crate::Session;
 use crate::SessionEnd;
 use crate::SessionOutput;
+use crate::alarm::Alarm;
 use crate::cut_report;
 use crate::dial::Stream;
 use crate::link;
@@ -47,6 +48,7 @@ pub(super) struct Connection<'a> {
     urgent: VecDeque<Outgoing>,
     waiting: HashMap<PingId, oneshot::Sender<Result<Pong, PingError>>>,
     parked: Option<Parked>,
+    alarm: Alarm,
 }
 
 /// How a connection is over.
@@ -99,6 +101,7 @@ impl<'a> Connection<'a> {
             urgent: VecDeque::new(),
             waiting: HashMap::new(),
             parked: None,
+            alarm: Alarm::new(now()),
             driver,
         }
     }
@@ -222,7 +225,7 @@ impl<'a> Connection<'a> {
             () = unpark(&mut self.parked) => Input::Unparked,
             () = changed(report) => Input::ReportChanged,
             Some(message) = lanes.bulk.recv(), if idle => Input::Bulk(message),
-            () = sleep_until(deadline) => Input::Timeout,
+            () = self.alarm.until(deadline) => Input::Timeout,
         }
     }
 
@@ -320,12 +323,5 @@ async fn changed(report: &mut Option<ReportSource>) {
     };
     if source.changes.changed().await.is_err() {
         std::future::pending().await
-    }
-}
-
-async fn sleep_until(deadline: Option<Instant>) {
-    match deadline {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
     }
 }
