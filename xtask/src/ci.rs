@@ -14,6 +14,7 @@ use crate::fuzz;
 use crate::integration;
 use crate::layers;
 use crate::sim;
+use crate::soak;
 use crate::test;
 use crate::tidy;
 
@@ -63,6 +64,7 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
     step("integration", || {
         integration::run(sh, &integration::Args::for_ci())
     })?;
+    step("soak", || soak::run(sh, &soak::Args::for_ci()))?;
     println!("ci: all green after {:.0?}", began.elapsed());
     Ok(())
 }

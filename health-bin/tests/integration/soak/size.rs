@@ -97,3 +97,34 @@ impl Sizes {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(memory_kib: u64, files: usize) -> All {
+        let size = Size {
+            memory_kib,
+            files,
+            threads: 5,
+        };
+        All::from([("hub".to_owned(), size)])
+    }
+
+    fn grown(rounds: impl Iterator<Item = u64>, files: usize) -> bool {
+        let mut sizes = Sizes::default();
+        rounds.for_each(|kib| sizes.note(&all(kib, 9)));
+        let flat = || sizes.assert_flat(&all(0, 9), &all(0, files));
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(flat)).is_err()
+    }
+
+    #[test]
+    fn what_grows_is_found_and_noise_is_not() {
+        assert!(!grown((0..100).map(|round| 20_000 + round % 7 * 100), 9));
+        assert!(
+            grown((0..100).map(|round| 20_000 + round * 100), 9),
+            "memory"
+        );
+        assert!(grown((0..100).map(|_| 20_000), 20), "files");
+    }
+}
