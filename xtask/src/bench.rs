@@ -12,8 +12,8 @@ use xshell::cmd;
 /// What to measure, and what to do with it.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Whose budgets.
-    suite: Suite,
+    /// Whose budgets; without one, all of them.
+    suite: Option<Suite>,
     /// Print only: a budget that is not met is no error.
     #[arg(long)]
     lenient: bool,
@@ -43,16 +43,16 @@ const INTERVAL_OF_CI: u32 = 2;
 
 impl Args {
     /// CI prints what a budget costs, and is no place to judge it.
-    pub(crate) fn for_ci() -> impl Iterator<Item = Self> {
-        Suite::value_variants().iter().map(|suite| Self {
-            suite: *suite,
+    pub(crate) const fn for_ci() -> Self {
+        Self {
+            suite: None,
             lenient: true,
             record: false,
             rounds: ROUNDS_OF_CI,
             tunnels: TUNNELS_OF_CI,
             seconds: SECONDS_OF_CI,
             interval: INTERVAL_OF_CI,
-        })
+        }
     }
 
     /// What the measuring programs are told; each takes what concerns it.
@@ -78,6 +78,19 @@ enum Suite {
     Tunnel,
     /// Those of a hub and its fleet.
     Hub,
+    /// Those of the program beside a syncer: its size, its start, and what it takes when idle.
+    Agent,
+    /// How fast the simulation is.
+    Sim,
+}
+
+/// A program that measures.
+#[derive(Debug, Clone, Copy)]
+enum Program {
+    /// A package and its bench target.
+    Bench(&'static str, &'static str),
+    /// An ignored test of health-bin's simulation.
+    Simulation(&'static str),
 }
 
 /// One line of the table.
@@ -106,57 +119,68 @@ const FILE: &str = "BENCHMARKS.md";
 
 const HEADER: [&str; 6] = ["what", "measured", "beside", "ratio", "budget", ""];
 
-/// Measures, prints the table, and fails where a budget is not met.
+/// Measures, prints a table for each suite, and fails where a budget is not met.
 pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
+    let suites = match args.suite {
+        Some(suite) => vec![suite],
+        None => Suite::value_variants().to_vec(),
+    };
+    let mut budgets = 0;
+    let mut missed = Vec::new();
+    for suite in suites {
+        let rows = measure(sh, args, suite)?;
+        let table = table(&rows);
+        println!("\n{}\n\n{table}", suite.name());
+        if args.record {
+            record(sh, suite, &table)?;
+        }
+        budgets += rows.iter().filter(|row| row.budget.is_some()).count();
+        let not_met = rows.into_iter().filter(|row| row.is_met() == Some(false));
+        missed.extend(not_met.map(|row| row.what));
+    }
+    println!(
+        "\nbench: {} of {budgets} budgets are met",
+        budgets - missed.len()
+    );
+    anyhow::ensure!(
+        args.lenient || missed.is_empty(),
+        "bench: {} of {budgets} budgets are not met:\n  {}",
+        missed.len(),
+        missed.join("\n  ")
+    );
+    Ok(())
+}
+
+fn measure(sh: &Shell, args: &Args, suite: Suite) -> anyhow::Result<Vec<Row>> {
     let mut rows = Vec::new();
-    for [package, program] in args.suite.programs() {
-        let passed_on = args.passed_on();
-        let output = cmd!(
-            sh,
-            "cargo bench --locked -p {package} --bench {program} -- {passed_on...}"
-        )
-        .read()?;
+    for program in suite.programs() {
+        let output = program.run(sh, args)?;
         let before = rows.len();
         for line in output.lines() {
             rows.push(Row::parse(line)?);
         }
-        anyhow::ensure!(rows.len() > before, "{package}'s {program} told nothing");
+        anyhow::ensure!(rows.len() > before, "{program:?} told nothing");
     }
-    let table = table(&rows);
-    println!("{table}");
-    if args.record {
-        record(sh, args.suite, &table)?;
-    }
-    let missed: Vec<_> = rows
-        .iter()
-        .filter(|row| row.is_met() == Some(false))
-        .map(|row| row.what.as_str())
-        .collect();
-    if !args.lenient {
-        anyhow::ensure!(
-            missed.is_empty(),
-            "bench: {} of {} budgets are not met:\n  {}",
-            missed.len(),
-            rows.iter().filter(|row| row.budget.is_some()).count(),
-            missed.join("\n  ")
-        );
-    }
-    Ok(())
+    Ok(rows)
 }
 
 // === impl Suite ===
 
 impl Suite {
-    /// The measuring programs: a package and its bench target.
-    const fn programs(self) -> &'static [[&'static str; 2]] {
+    const fn programs(self) -> &'static [Program] {
         match self {
             Self::Health => &[
-                ["health-checks", "round"],
-                ["health-checks", "hostile"],
-                ["health-bin", "probes"],
+                Program::Bench("health-checks", "round"),
+                Program::Bench("health-checks", "hostile"),
+                Program::Bench("health-bin", "probes"),
             ],
-            Self::Tunnel => &[["health-transport-ws", "tunnel"]],
-            Self::Hub => &[["health-heartbeat", "fleet"], ["health-bin", "hub"]],
+            Self::Tunnel => &[Program::Bench("health-transport-ws", "tunnel")],
+            Self::Hub => &[
+                Program::Bench("health-heartbeat", "fleet"),
+                Program::Bench("health-bin", "hub"),
+            ],
+            Self::Agent => &[Program::Bench("health-bin", "agent")],
+            Self::Sim => &[Program::Simulation("speed_of_a_calm_world")],
         }
     }
 
@@ -165,6 +189,32 @@ impl Suite {
             Self::Health => "health",
             Self::Tunnel => "tunnel",
             Self::Hub => "hub",
+            Self::Agent => "agent",
+            Self::Sim => "sim",
+        }
+    }
+}
+
+// === impl Program ===
+
+impl Program {
+    /// What it told, a line for each row.
+    fn run(self, sh: &Shell, args: &Args) -> anyhow::Result<String> {
+        match self {
+            Self::Bench(package, program) => {
+                let passed_on = args.passed_on();
+                let bench = cmd!(sh, "cargo bench --locked -p {package} --bench {program} --");
+                Ok(bench.args(passed_on).read()?)
+            }
+            Self::Simulation(test) => {
+                let target = ["-p", "health-bin", "--test", "simulation"];
+                let run = cmd!(sh, "cargo test --release --locked {target...} --");
+                let flags = ["--ignored", "--nocapture", "--exact", test];
+                let output = run.args(flags).read()?;
+                // The runner tells its own story around it.
+                let rows = output.lines().filter(|line| line.starts_with('{'));
+                Ok(rows.collect::<Vec<_>>().join("\n"))
+            }
         }
     }
 }
@@ -321,7 +371,7 @@ fn record(sh: &Shell, suite: Suite, table: &str) -> anyhow::Result<()> {
 
 /// The file with one section put in or replaced.
 fn with_section(old: &str, name: &str, section: &str) -> String {
-    const HEAD: &str = "# Benchmarks\n\nWhat the project promises to cost, and what it does cost; written by `cargo xtask bench SUITE --record`.\nA ratio is of two things that were measured in the same run.\n";
+    const HEAD: &str = "# Benchmarks\n\nWhat the project promises to cost, and what it does cost; written by `cargo xtask bench --record`.\nA ratio is of two things that were measured in the same run.\n";
     let mut sections: Vec<_> = old
         .split("\n## ")
         .skip(1)

@@ -140,6 +140,16 @@ fn sim() {
     println!("  {speed:.0} simulated seconds a second, with two agents and a hub");
 }
 
+/// A row for `cargo xtask bench sim`.
+#[test]
+#[ignore = "needs a release build: cargo xtask bench sim"]
+fn speed_of_a_calm_world() {
+    println!(
+        r#"{{"what":"two agents and a hub, simulated seconds a second","value":{:.0},"budget":"≥ 100000"}}"#,
+        speed()
+    );
+}
+
 fn run(seed: u64) -> Result<Tally, Violation> {
     let mut world = World::new(Scenario::draw(seed), Tamper::default(), false);
     world.run().map(|()| world.core.tally)
