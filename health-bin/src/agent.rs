@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use std::time::Instant;
 
 use anyhow::Context;
 use health_checks::Monitor;
 use health_checks::MonitorConfig;
 #[cfg(feature = "hub")]
 use health_core::ComponentName;
+use health_core::Probe;
 use health_core::ProbeRules;
 use health_heartbeat::Heartbeater;
 use health_heartbeat::HeartbeaterConfig;
@@ -25,6 +27,7 @@ use crate::config::AgentConfig;
 use crate::config::RequireConfig;
 use crate::http;
 use crate::process::ProcessSample;
+use crate::systemd::Look;
 use crate::telemetry::Exporter;
 
 mod components;
@@ -184,6 +187,15 @@ impl Agent {
             #[cfg(feature = "hub")]
             address,
         })
+    }
+
+    /// How it is, for a service manager.
+    pub(crate) fn look(&self) -> impl Fn(Instant) -> Look + Send + 'static {
+        let state = Arc::clone(&self.state);
+        move |now| Look {
+            lives: state.probe(Probe::Liveness, &[], now).holds,
+            status: state.status(now),
+        }
     }
 
     /// Ends the agent: readiness fails first, for `drain_delay`; then the Lease is released, the

@@ -1,6 +1,5 @@
 //! The only place that reads wall-clock time, which is shown and never decides.
 
-#[cfg(feature = "hub")]
 use std::time::Duration;
 use std::time::Instant;
 
@@ -44,15 +43,21 @@ impl WallClock {
 /// The clock that runs through suspend, as a time since boot.
 #[cfg(feature = "hub")]
 pub(crate) fn boot() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    Duration::try_from(time).unwrap_or_default()
+    since_boot(rustix::time::ClockId::Boottime)
+}
+
+/// The clock that stops in suspend, as a time since boot: a service manager compares it with its
+/// own.
+pub(crate) fn monotonic() -> Duration {
+    since_boot(rustix::time::ClockId::Monotonic)
+}
+
+fn since_boot(clock: rustix::time::ClockId) -> Duration {
+    Duration::try_from(rustix::time::clock_gettime(clock)).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
-    #[cfg(not(feature = "hub"))]
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

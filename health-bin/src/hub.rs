@@ -11,6 +11,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use anyhow::Context;
+use health_heartbeat::FleetVerdict;
 use health_heartbeat::Identity;
 use health_transport_ws::CloseReason;
 use health_transport_ws::TunnelEvent;
@@ -28,6 +29,8 @@ use crate::process;
 use crate::process::ProcessSample;
 use crate::run::rand_seed;
 use crate::signals::Signals;
+use crate::systemd::Look;
+use crate::systemd::Manager;
 use crate::telemetry::Exporter;
 
 mod files;
@@ -121,12 +124,14 @@ const OPS_CONNECTIONS_MAX: usize = 256;
 const STOP_MAX: Duration = Duration::from_secs(3);
 
 /// Runs a hub until a signal ends it.
-pub(crate) async fn run(setup: HubSetup) -> anyhow::Result<ExitCode> {
-    let mut signals = Signals::install()?;
+pub(crate) async fn run(setup: HubSetup, manager: Manager) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::install()?.telling(&manager);
     let exporter = Exporter::install()?;
     exporter.spawn_upkeep();
     let hub = Hub::start(&setup, exporter, process::spawn_sampler()).await?;
+    manager.ready(hub.look());
     signals.stop().await;
+    manager.stopping("ending: agents are told when to come back");
     tracing::info!("ending: agents are told when to come back; a second signal aborts");
     tokio::select! {
         () = hub.stop() => Ok(ExitCode::SUCCESS),
@@ -241,6 +246,15 @@ impl Hub {
         self.ops_address
     }
 
+    /// How it is, for a service manager.
+    fn look(&self) -> impl Fn(Instant) -> Look + Send + 'static {
+        let state = Arc::clone(&self.state);
+        move |now| Look {
+            lives: state.fleet.pulse().stalled(now).is_none(),
+            status: state.status(),
+        }
+    }
+
     /// Ends the hub: agents are told when to come back, each server ends within a bound.
     pub(crate) async fn stop(self) {
         self.stop.send_replace(true);
@@ -268,6 +282,23 @@ impl Hub {
 impl HubState {
     fn pressure(&self) -> MutexGuard<'_, Pressure> {
         self.pressure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One line for people.
+    fn status(&self) -> String {
+        if !*self.leads.borrow() {
+            return "standing by: another hub leads".to_owned();
+        }
+        let inner = self.fleet.lock();
+        let counts = FleetVerdict::ALL
+            .map(|verdict| format!("{} {verdict}", inner.fleet.count(verdict)))
+            .join(", ");
+        let doubt = if inner.fleet.doubts() {
+            "; in doubt"
+        } else {
+            ""
+        };
+        format!("agents: {counts}; {} tunnels{doubt}", inner.tunnels())
     }
 
     /// Expects the agents that tokens name, as often as their file changed.

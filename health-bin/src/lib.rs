@@ -43,6 +43,8 @@ mod logging;
 
 mod signals;
 
+mod systemd;
+
 mod clock;
 
 /// The version of this program.

@@ -31,6 +31,7 @@ use crate::manifests;
 use crate::probe;
 use crate::process;
 use crate::signals;
+use crate::systemd::Manager;
 use crate::telemetry::Exporter;
 
 /// Usage or configuration.
@@ -71,11 +72,13 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             let (config, warnings) = hub_config(args.config.as_deref(), &environment)?;
             logging::init(config.log);
             warn(&warnings);
-            pulse(crate::hub::run(HubSetup {
+            let manager = Manager::of(&environment);
+            let setup = HubSetup {
                 config,
                 kubeconfig_variable: environment.get("KUBECONFIG").cloned(),
                 identity: identity("", &environment),
-            }))
+            };
+            pulse(crate::hub::run(setup, manager))
         }
         #[cfg(feature = "hub")]
         Command::Demo(args) => pulse(crate::demo::run(args)),
@@ -110,7 +113,8 @@ fn pulse(main: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result
 }
 
 async fn run_agent(config: AgentConfig, environment: Environment) -> anyhow::Result<ExitCode> {
-    let mut signals = signals::Signals::install()?;
+    let manager = Manager::of(&environment);
+    let mut signals = signals::Signals::install()?.telling(&manager);
     let exporter = Exporter::install()?;
     exporter.spawn_upkeep();
     let drain_delay = config.server.drain_delay.0;
@@ -123,7 +127,9 @@ async fn run_agent(config: AgentConfig, environment: Environment) -> anyhow::Res
         seed: rand_seed(),
     };
     let agent = Agent::start(setup).await?;
+    manager.ready(agent.look());
     signals.stop().await;
+    manager.stopping("ending: readiness fails first");
     tracing::info!(
         ?drain_delay,
         "ending: readiness fails first; a second signal aborts"

@@ -5,12 +5,15 @@ use tokio::signal::unix::Signal;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 
+use crate::systemd::Manager;
+
 /// SIGTERM, SIGINT and SIGHUP, from now on ours.
 #[derive(Debug)]
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    manager: Manager,
 }
 
 impl Signals {
@@ -21,7 +24,14 @@ impl Signals {
             terminate: take(SignalKind::terminate())?,
             interrupt: take(SignalKind::interrupt())?,
             hangup: take(SignalKind::hangup())?,
+            manager: Manager::default(),
         })
+    }
+
+    /// Has the service manager told of each SIGHUP, which it may wait for.
+    pub(crate) fn telling(mut self, manager: &Manager) -> Self {
+        self.manager = manager.clone();
+        self
     }
 
     /// Waits for the next one that asks the program to end. SIGHUP asks to read the configuration
@@ -32,7 +42,9 @@ impl Signals {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
                 _ = self.hangup.recv() => {
+                    self.manager.reloading();
                     tracing::warn!("SIGHUP: the configuration is not read again; restart to do so");
+                    self.manager.reloaded();
                 }
             }
         }

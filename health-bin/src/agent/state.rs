@@ -12,6 +12,7 @@ use health_core::Probe;
 use health_core::ProbeAnswer;
 use health_core::ProbeRules;
 use health_core::Rule;
+use health_core::Scope;
 use health_core::Verdict;
 use health_heartbeat::Heartbeater;
 use tokio::sync::watch;
@@ -51,6 +52,17 @@ impl AgentState {
             answer.verdict = Verdict::by_rule(Rule::ShuttingDown);
         }
         answer
+    }
+
+    /// One line for people.
+    pub(super) fn status(&self, now: Instant) -> String {
+        let verdict = self.monitor.verdict(Scope::All, now);
+        let mut line = format!("{} ({})", verdict.status, verdict.reason);
+        let snapshot = self.heartbeater.as_ref().map(Heartbeater::snapshot);
+        for transport in snapshot.iter().flat_map(|snapshot| &snapshot.transports) {
+            line.push_str(&format!("; {}: {}", transport.name, transport.state));
+        }
+        line
     }
 
     /// Those of the program's own loops that make no progress.

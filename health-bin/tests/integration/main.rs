@@ -23,6 +23,8 @@ mod pitfalls;
 
 mod options;
 
+mod systemd;
+
 #[cfg(feature = "hub")]
 mod fleet;
 
