@@ -68,6 +68,7 @@ mod cluster;
 use auth::Auth;
 use door::Door;
 use files::Places;
+pub(crate) use fleet::CLOCK_SKEW_SECONDS;
 use fleet::SharedFleet;
 use pressure::Pressure;
 use registry::Registry;

@@ -19,14 +19,27 @@ const CHECK_SECONDS: [f64; 12] = [
 #[derive(Clone)]
 pub(crate) struct Exporter(PrometheusHandle);
 
+/// From a millisecond, which the network alone may take, to an hour, which is another time zone.
+#[cfg(feature = "hub")]
+const SKEW_SECONDS: [f64; 10] = [0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 30.0, 60.0, 300.0, 3600.0];
+
 impl Exporter {
     /// Installs the recorder of this process.
     pub(crate) fn install() -> anyhow::Result<Self> {
         let check_durations =
             Matcher::Full(health_checks::names::CHECK_DURATION_SECONDS.to_owned());
-        let handle = PrometheusBuilder::new()
+        let set_up = "cannot set up the metrics";
+        let builder = PrometheusBuilder::new()
             .set_buckets_for_metric(check_durations, &CHECK_SECONDS)
-            .context("cannot set up the metrics")?
+            .context(set_up)?;
+        #[cfg(feature = "hub")]
+        let builder = builder
+            .set_buckets_for_metric(
+                Matcher::Full(crate::hub::CLOCK_SKEW_SECONDS.to_owned()),
+                &SKEW_SECONDS,
+            )
+            .context(set_up)?;
+        let handle = builder
             .install_recorder()
             .context("cannot install the metrics recorder")?;
         Ok(Self(handle))

@@ -38,6 +38,9 @@ fn render(state: &HubState) -> String {
     let help = "1 while verdicts wait, since so many fell silent together.";
     text.family("syncer_hub_doubt", Kind::Gauge, help)
         .sample(&[], f64::from(u8::from(doubts)));
+    let help = "1 while this hub leads, as one without a Lease always does.";
+    text.family("syncer_hub_leader", Kind::Gauge, help)
+        .sample(&[], f64::from(u8::from(*state.leads.borrow())));
     text.family("syncer_hub_tunnels", Kind::Gauge, "Open tunnels.")
         .sample(&[], tunnels as f64);
     let help = "Open streams of transitions.";
