@@ -25,6 +25,9 @@ mod options;
 
 mod systemd;
 
+#[cfg(all(feature = "hub", feature = "transport-lease"))]
+mod scrapes;
+
 #[cfg(feature = "hub")]
 mod fleet;
 

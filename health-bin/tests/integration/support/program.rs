@@ -30,11 +30,23 @@ impl Program {
         let folder = TempDir::new().expect("a temporary folder");
         let file = folder.path().join("config.yaml");
         std::fs::write(&file, config).expect("the configuration can be written");
-        let mut child = syncer_health()
-            .arg(command)
-            .arg("--config")
-            .arg(&file)
-            .envs(environment.iter().copied())
+        let mut program = syncer_health();
+        program.arg(command).arg("--config").arg(&file);
+        program.envs(environment.iter().copied());
+        Self::run(program, folder)
+    }
+
+    /// Starts a command without a configuration.
+    #[cfg(all(feature = "hub", feature = "transport-lease"))]
+    pub(crate) fn bare(args: &[&str]) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let mut program = syncer_health();
+        program.args(args);
+        Self::run(program, folder)
+    }
+
+    fn run(mut program: Command, folder: TempDir) -> Self {
+        let mut child = program
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .kill_on_drop(true)

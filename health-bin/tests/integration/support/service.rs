@@ -2,8 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
+use std::sync::Mutex;
 
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
@@ -13,13 +12,29 @@ use tokio::task::JoinHandle;
 /// A service in the shape of a controller-runtime program.
 pub(crate) struct Service {
     address: SocketAddr,
-    reconciles: Arc<AtomicU64>,
+    work: Arc<Mutex<Work>>,
     server: JoinHandle<()>,
+}
+
+/// What its workers do from one look at its metrics to the next.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Work {
+    pub(crate) queue_depth: u64,
+    pub(crate) reconciles: u64,
+    pub(crate) errors: u64,
+    done: u64,
+    failed: u64,
 }
 
 impl Service {
     pub(crate) async fn start() -> Self {
         Self::listen(([127, 0, 0, 1], 0).into(), Arc::default()).await
+    }
+
+    /// Changes what its workers do.
+    #[cfg(all(feature = "hub", feature = "transport-lease"))]
+    pub(crate) fn works(&self, change: impl FnOnce(&mut Work)) {
+        change(&mut self.work.lock().expect("nobody panics"));
     }
 
     pub(crate) const fn address(&self) -> SocketAddr {
@@ -35,18 +50,18 @@ impl Service {
 
     /// Starts it again where it was.
     pub(crate) async fn restart(&mut self) {
-        *self = Self::listen(self.address, Arc::clone(&self.reconciles)).await;
+        *self = Self::listen(self.address, Arc::clone(&self.work)).await;
     }
 
-    async fn listen(address: SocketAddr, reconciles: Arc<AtomicU64>) -> Self {
+    async fn listen(address: SocketAddr, work: Arc<Mutex<Work>>) -> Self {
         let listener = TcpListener::bind(address)
             .await
             .expect("loopback has a free port");
         let address = listener.local_addr().expect("a listener has an address");
-        let server = tokio::spawn(serve(listener, Arc::clone(&reconciles)));
+        let server = tokio::spawn(serve(listener, Arc::clone(&work)));
         Self {
             address,
-            reconciles,
+            work,
             server,
         }
     }
@@ -58,10 +73,10 @@ impl Drop for Service {
     }
 }
 
-async fn serve(listener: TcpListener, reconciles: Arc<AtomicU64>) {
+async fn serve(listener: TcpListener, work: Arc<Mutex<Work>>) {
     let mut connections = tokio::task::JoinSet::new();
     while let Ok((mut stream, _)) = listener.accept().await {
-        let reconciles = Arc::clone(&reconciles);
+        let work = Arc::clone(&work);
         connections.spawn(async move {
             let mut head = vec![0; 4096];
             let Ok(length) = stream.read(&mut head).await else {
@@ -69,7 +84,7 @@ async fn serve(listener: TcpListener, reconciles: Arc<AtomicU64>) {
             };
             let head = String::from_utf8_lossy(&head[..length]).into_owned();
             let body = match head.split(' ').nth(1) {
-                Some("/metrics") => metrics(reconciles.fetch_add(10, Ordering::Relaxed)),
+                Some("/metrics") => work.lock().expect("nobody panics").metrics(),
                 _ => "ok".to_owned(),
             };
             let answer = format!(
@@ -81,13 +96,35 @@ async fn serve(listener: TcpListener, reconciles: Arc<AtomicU64>) {
     }
 }
 
-fn metrics(reconciles: u64) -> String {
-    format!(
-        "# TYPE workqueue_depth gauge\n\
-         workqueue_depth{{name=\"sync\"}} 7\n\
-         # TYPE controller_runtime_reconcile_total counter\n\
-         controller_runtime_reconcile_total{{controller=\"sync\",result=\"success\"}} {reconciles}\n\
-         # TYPE controller_runtime_reconcile_errors_total counter\n\
-         controller_runtime_reconcile_errors_total{{controller=\"sync\"}} 0\n"
-    )
+impl Default for Work {
+    fn default() -> Self {
+        Self {
+            queue_depth: 7,
+            reconciles: 10,
+            errors: 0,
+            done: 0,
+            failed: 0,
+        }
+    }
+}
+
+impl Work {
+    fn metrics(&mut self) -> String {
+        let Self {
+            queue_depth,
+            done,
+            failed,
+            ..
+        } = *self;
+        self.done += self.reconciles;
+        self.failed += self.errors;
+        format!(
+            "# TYPE workqueue_depth gauge\n\
+             workqueue_depth{{name=\"sync\"}} {queue_depth}\n\
+             # TYPE controller_runtime_reconcile_total counter\n\
+             controller_runtime_reconcile_total{{controller=\"sync\",result=\"success\"}} {done}\n\
+             # TYPE controller_runtime_reconcile_errors_total counter\n\
+             controller_runtime_reconcile_errors_total{{controller=\"sync\"}} {failed}\n"
+        )
+    }
 }
