@@ -1,8 +1,14 @@
 //! Configuration: the file, the environment, and what is right.
 
 use std::fmt;
+use std::net::SocketAddr;
+
+use serde::Deserializer;
+use serde::de::Visitor;
 
 mod agent;
+
+mod collect;
 
 mod duration;
 
@@ -20,6 +26,12 @@ pub use kubeconfig::fuzz as fuzz_kubeconfig;
 
 mod load;
 
+mod problem;
+
+mod reader;
+
+mod tree;
+
 mod trends;
 
 mod validate;
@@ -35,8 +47,18 @@ pub(crate) use hub::HubConfig;
 #[cfg(feature = "hub")]
 pub(crate) use hub::HubTlsConfig;
 pub(crate) use kinds::Made;
+pub(crate) use load::Draft;
 pub(crate) use load::Environment;
+pub(crate) use load::Loaded;
+pub(crate) use load::Source;
+pub(crate) use load::Variables;
 pub(crate) use load::load;
+pub(crate) use problem::ConfigError;
+#[cfg(fuzzing)]
+pub(crate) use problem::Place;
+pub(crate) use problem::Problem;
+pub(crate) use problem::Problems;
+pub(crate) use tree::Tree;
 
 /// The annotated default configuration of the agent.
 pub(crate) const AGENT_DEFAULT: &str = include_str!("config/agent.default.yaml");
@@ -45,84 +67,56 @@ pub(crate) const AGENT_DEFAULT: &str = include_str!("config/agent.default.yaml")
 #[cfg(feature = "hub")]
 pub(crate) const HUB_DEFAULT: &str = include_str!("config/hub.default.yaml");
 
-/// Indicates a configuration that cannot be used: every problem that was found, a line each.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ConfigError(pub(crate) Vec<Problem>);
+/// The variables of the agent.
+pub(crate) const AGENT_VARIABLES: Variables = Variables {
+    prefix: "SYNCER_HEALTH",
+    foreign: &["SYNCER_HEALTH_HUB_"],
+};
 
-/// One thing that is wrong: which key, what is wrong with it, and what would be right.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Problem {
-    pub(crate) key: String,
-    pub(crate) what: String,
+/// The variables of the hub.
+#[cfg(feature = "hub")]
+pub(crate) const HUB_VARIABLES: Variables = Variables {
+    prefix: "SYNCER_HEALTH_HUB",
+    foreign: &[],
+};
+
+/// The one of `known` that `word` was most likely meant to be, if any is near.
+fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+    let nearest = known
+        .iter()
+        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), *candidate))
+        .min()?;
+    let (distance, candidate) = nearest;
+    (distance <= candidate.len().max(word.len()) / 2).then_some(candidate)
 }
 
-/// Collects problems, so that all are told at once.
-#[derive(Debug, Default)]
-pub(crate) struct Problems(pub(crate) Vec<Problem>);
-
-// === impl ConfigError ===
-
-impl ConfigError {
-    pub(crate) fn one(key: impl Into<String>, what: impl Into<String>) -> Self {
-        Self(vec![Problem {
-            key: key.into(),
-            what: what.into(),
-        }])
-    }
-
-    /// That something which `key` names cannot be used, with the whole chain of causes.
-    #[cfg(any(feature = "transport-ws", feature = "transport-lease"))]
-    pub(crate) fn caused(key: &str, error: impl Into<anyhow::Error>) -> Self {
-        Self::one(key, format!("{:#}", error.into()))
-    }
+/// An address to listen on; its error says how one is written.
+fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = text(deserializer, "an address, like 127.0.0.1:8081 or [::]:8081")?;
+    text.parse().map_err(|_| {
+        let what = format!("{text:?} is no address; write it like 127.0.0.1:8081 or [::]:8081");
+        serde::de::Error::custom(what)
+    })
 }
 
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (number, problem) in self.0.iter().enumerate() {
-            if number > 0 {
-                f.write_str("\n")?;
-            }
-            match problem.key.as_str() {
-                "" => write!(f, "configuration: {}", problem.what)?,
-                key => write!(f, "configuration: {key}: {}", problem.what)?,
-            }
+/// A text; whoever gives something else is told what is `wanted`.
+fn text<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    wanted: &'static str,
+) -> Result<String, D::Error> {
+    struct Text(&'static str);
+    impl Visitor<'_> for Text {
+        type Value = String;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
         }
-        Ok(())
-    }
-}
 
-impl std::error::Error for ConfigError {}
-
-// === impl Problems ===
-
-impl Problems {
-    pub(crate) fn add(&mut self, key: impl Into<String>, what: impl Into<String>) {
-        self.0.push(Problem {
-            key: key.into(),
-            what: what.into(),
-        });
-    }
-
-    /// Notes that a file which the configuration names cannot be opened.
-    pub(crate) fn check_file(&mut self, key: &str, path: &str) {
-        if let Err(error) = std::fs::File::open(path).and_then(|file| {
-            if file.metadata()?.is_dir() {
-                return Err(std::io::Error::other("it is a directory"));
-            }
-            Ok(())
-        }) {
-            self.add(key, format!("cannot read the file {path:?}: {error}"));
+        fn visit_str<E>(self, text: &str) -> Result<String, E> {
+            Ok(text.to_owned())
         }
     }
-
-    pub(crate) fn finish(self) -> Result<(), ConfigError> {
-        if self.0.is_empty() {
-            Ok(())
-        } else {
-            Err(ConfigError(self.0))
-        }
-    }
+    deserializer.deserialize_str(Text(wanted))
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::agent::Agent;
 use crate::agent::AgentSetup;
@@ -20,9 +22,14 @@ use crate::cli::Manifests;
 use crate::config;
 use crate::config::AgentConfig;
 use crate::config::ConfigError;
+use crate::config::Draft;
 use crate::config::Environment;
 #[cfg(feature = "hub")]
 use crate::config::HubConfig;
+use crate::config::Loaded;
+use crate::config::Source;
+use crate::config::Tree;
+use crate::config::Variables;
 #[cfg(feature = "hub")]
 use crate::hub::HubSetup;
 use crate::logging;
@@ -37,22 +44,25 @@ use crate::telemetry::Exporter;
 /// Usage or configuration.
 const EXIT_CONFIG: u8 = 2;
 
-/// Runs the program; every error ends up here, with its chain, on one line.
+/// Runs the program; every error ends up here: with its chain, on one line; what is wrong with a
+/// configuration on a line each.
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     // With two rustls providers in a build none is the default, so one is chosen here.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match dispatch(cli.command) {
         Ok(code) => code,
-        Err(error) => {
-            say(&mut std::io::stderr(), &format!("syncer-health: {error:#}"));
-            let wrong_config = error.downcast_ref::<ConfigError>().is_some();
-            if wrong_config {
+        Err(error) => match error.downcast_ref::<ConfigError>() {
+            // A line each, and each begins with its place, as compilers do it.
+            Some(wrong) => {
+                say(&mut std::io::stderr(), &wrong.to_string());
                 ExitCode::from(EXIT_CONFIG)
-            } else {
+            }
+            None => {
+                say(&mut std::io::stderr(), &format!("syncer-health: {error:#}"));
                 ExitCode::FAILURE
             }
-        }
+        },
     }
 }
 
@@ -62,23 +72,25 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         .collect();
     match command {
         Command::Run(args) => {
-            let (config, warnings) = agent_config(args.config.as_deref(), &environment)?;
-            logging::init(config.log);
-            warn(&warnings);
-            pulse(run_agent(config, environment))
+            let loaded = agent_config(args.config.as_deref(), &environment)?;
+            logging::init(loaded.config.log);
+            warn(&loaded.warnings);
+            let run = pulse(run_agent(loaded.config, environment));
+            run.map_err(|error| placed(error, &loaded.written))
         }
         #[cfg(feature = "hub")]
         Command::Hub(args) => {
-            let (config, warnings) = hub_config(args.config.as_deref(), &environment)?;
-            logging::init(config.log);
-            warn(&warnings);
+            let loaded = hub_config(args.config.as_deref(), &environment)?;
+            logging::init(loaded.config.log);
+            warn(&loaded.warnings);
             let manager = Manager::of(&environment);
             let setup = HubSetup {
-                config,
+                config: loaded.config,
                 kubeconfig_variable: environment.get("KUBECONFIG").cloned(),
                 identity: identity("", &environment),
             };
-            pulse(crate::hub::run(setup, manager))
+            let run = pulse(crate::hub::run(setup, manager));
+            run.map_err(|error| placed(error, &loaded.written))
         }
         #[cfg(feature = "hub")]
         Command::Demo(args) => pulse(crate::demo::run(args)),
@@ -88,13 +100,13 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Manifests(args) => match args.what {
             Manifests::Crd => manifests::crd(),
             Manifests::Rbac(args) => {
-                let (config, _) = agent_config(args.config.as_deref(), &environment)?;
-                manifests::rbac(&config)
+                let loaded = agent_config(args.config.as_deref(), &environment)?;
+                manifests::rbac(&loaded.config)
             }
             #[cfg(feature = "hub")]
             Manifests::Hub(args) => {
-                let (config, _) = hub_config(args.config.as_deref(), &environment)?;
-                manifests::hub(&config)
+                let loaded = hub_config(args.config.as_deref(), &environment)?;
+                manifests::hub(&loaded.config)
             }
         },
     }
@@ -156,11 +168,11 @@ fn configuration(action: ConfigAction, environment: &Environment) -> anyhow::Res
             let path = target.config.as_deref();
             #[cfg(feature = "hub")]
             let warnings = match target.hub {
-                true => hub_config(path, environment)?.1,
-                false => agent_config(path, environment)?.1,
+                true => hub_config(path, environment)?.warnings,
+                false => agent_config(path, environment)?.warnings,
             };
             #[cfg(not(feature = "hub"))]
-            let warnings = agent_config(path, environment)?.1;
+            let warnings = agent_config(path, environment)?.warnings;
             for warning in warnings {
                 say(&mut std::io::stderr(), &format!("warning: {warning}"));
             }
@@ -173,32 +185,49 @@ fn configuration(action: ConfigAction, environment: &Environment) -> anyhow::Res
 fn agent_config(
     path: Option<&Path>,
     environment: &Environment,
-) -> anyhow::Result<(AgentConfig, Vec<String>)> {
-    let foreign = ["SYNCER_HEALTH_HUB_"];
-    let (mut config, warnings): (AgentConfig, _) =
-        config::load(&read(path)?, environment, "SYNCER_HEALTH", &foreign)?;
-    config.surround(environment);
-    config.validate(environment.get("KUBECONFIG").map(String::as_str))?;
-    Ok((config, warnings))
+) -> Result<Loaded<AgentConfig>, ConfigError> {
+    let draft = draft(path, environment, config::AGENT_VARIABLES)?;
+    draft.check(|agent: &mut AgentConfig| {
+        agent.surround(environment);
+        agent.validate(environment.get("KUBECONFIG").map(String::as_str))
+    })
 }
 
 #[cfg(feature = "hub")]
 fn hub_config(
     path: Option<&Path>,
     environment: &Environment,
-) -> anyhow::Result<(HubConfig, Vec<String>)> {
-    let (config, warnings): (HubConfig, _) =
-        config::load(&read(path)?, environment, "SYNCER_HEALTH_HUB", &[])?;
-    config.validate(environment.get("KUBECONFIG").map(String::as_str))?;
-    Ok((config, warnings))
+) -> Result<Loaded<HubConfig>, ConfigError> {
+    let draft = draft(path, environment, config::HUB_VARIABLES)?;
+    draft.check(|hub: &mut HubConfig| {
+        hub.validate(environment.get("KUBECONFIG").map(String::as_str))
+    })
 }
 
-fn read(path: Option<&Path>) -> Result<String, ConfigError> {
-    let Some(path) = path else {
-        return Ok(String::new());
+fn draft<C: Default + Serialize + DeserializeOwned>(
+    path: Option<&Path>,
+    environment: &Environment,
+    variables: Variables,
+) -> Result<Draft<C>, ConfigError> {
+    let file = path.map(|path| path.display().to_string());
+    let text = path.map(std::fs::read_to_string).transpose();
+    let text = text.map_err(|error| {
+        let file = file.as_deref().unwrap_or_default();
+        ConfigError::one("--config", format!("cannot read {file:?}: {error}"))
+    })?;
+    let source = Source {
+        file: file.as_deref(),
+        text: text.as_deref().unwrap_or_default(),
     };
-    std::fs::read_to_string(path)
-        .map_err(|error| ConfigError::one("--config", format!("cannot read {path:?}: {error}")))
+    Ok(config::load(source, environment, variables))
+}
+
+/// What turns out to be wrong with the configuration only when it is used has a place too.
+fn placed(error: anyhow::Error, written: &Tree) -> anyhow::Error {
+    match error.downcast::<ConfigError>() {
+        Ok(error) => written.locate(error).into(),
+        Err(error) => error,
+    }
 }
 
 fn warn(warnings: &[String]) {

@@ -53,6 +53,7 @@ pub(crate) struct SyncTargetConfig {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct ServerConfig {
+    #[serde(deserialize_with = "super::address")]
     pub(crate) bind: SocketAddr,
     pub(crate) drain_delay: ConfigDuration,
 }

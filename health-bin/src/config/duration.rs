@@ -22,7 +22,7 @@ impl ConfigDuration {
 
 impl<'de> Deserialize<'de> for ConfigDuration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
+        let text = super::text(deserializer, "a duration, like 10s, 1m30s or 250ms")?;
         let duration = humantime::parse_duration(&text).map_err(|error| {
             serde::de::Error::custom(format!(
                 "{text:?} is not a duration ({error}); write it like 10s, 1m30s or 250ms"

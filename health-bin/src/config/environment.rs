@@ -38,19 +38,6 @@ fn screaming(key: &str) -> String {
     name
 }
 
-/// Puts `value` at `path`, making the maps on the way; what is no map on the way is replaced.
-pub(super) fn set(root: &mut Value, path: &[String], value: Value) {
-    let mut place = root;
-    for key in path {
-        if !place.is_object() {
-            *place = Value::Object(serde_json::Map::new());
-        }
-        let Value::Object(map) = place else { return };
-        place = map.entry(key.clone()).or_insert(Value::Null);
-    }
-    *place = value;
-}
-
 /// The text of a variable as a value of the same kind as the default, so that a text of digits
 /// stays a text where a text is wanted.
 pub(super) fn parse(text: &str, like: Option<&Value>) -> Value {

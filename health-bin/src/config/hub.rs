@@ -28,6 +28,7 @@ pub(crate) struct HubConfig {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct HubServerConfig {
+    #[serde(deserialize_with = "super::address")]
     pub(crate) bind: SocketAddr,
     pub(crate) tls: HubTlsConfig,
 }
@@ -43,6 +44,7 @@ pub(crate) struct HubTlsConfig {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct OpsConfig {
+    #[serde(deserialize_with = "super::address")]
     pub(crate) bind: SocketAddr,
     pub(crate) token_file: String,
     pub(crate) insecure: bool,
@@ -194,9 +196,7 @@ impl HubConfig {
         } else if !cluster.kubeconfig.is_empty() {
             problems.check_file("cluster.kubeconfig", &cluster.kubeconfig);
         } else if let Some(paths) = variable {
-            for path in paths.split(':').filter(|path| !path.is_empty()) {
-                problems.check_file("environment variable KUBECONFIG", path);
-            }
+            problems.check_kubeconfigs(paths);
         } else {
             let what = "is true, but no cluster is given; set cluster.kubeconfig, KUBECONFIG, or \
                         cluster.inCluster";

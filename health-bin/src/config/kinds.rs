@@ -131,9 +131,9 @@ impl ComponentConfig {
             self.push.is_some(),
         ];
         let count = kinds.into_iter().filter(|given| *given).count();
-        let miscounted = || Problem {
-            key: key.to_owned(),
-            what: format!("has {count} kinds; give exactly one of: {KINDS}"),
+        let miscounted = || {
+            let what = format!("has {count} kinds; give exactly one of: {KINDS}");
+            Problem::new(key, what)
         };
         if count > 1 {
             return Err(miscounted());
@@ -215,10 +215,22 @@ fn made<C: HealthChecker>(
 ) -> Result<Made, Problem> {
     match made {
         Ok(check) => Ok(Made::Check(Arc::new(check))),
-        Err(error) => Err(Problem {
-            key: format!("{key}.{kind}"),
-            what: format!("{:#}", error.into()),
-        }),
+        Err(error) => Err(of_kind(
+            &format!("{key}.{kind}"),
+            format!("{:#}", error.into()),
+        )),
+    }
+}
+
+/// A problem of a kind; where its words begin with a key, that is the key.
+fn of_kind(kind: &str, what: String) -> Problem {
+    let is_key = |begin: &&str| {
+        let part = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
+        begin.starts_with(|c: char| c.is_ascii_lowercase()) && begin.chars().all(part)
+    };
+    match what.split_once(": ").filter(|(begin, _)| is_key(begin)) {
+        Some((begin, what)) => Problem::new(format!("{kind}.{begin}"), what),
+        None => Problem::new(kind, what),
     }
 }
 

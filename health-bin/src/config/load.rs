@@ -7,57 +7,104 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::ConfigError;
+use super::collect;
+use super::collect::Found;
 use super::environment;
+use super::problem::Problem;
+use super::tree;
+use super::tree::Content;
+use super::tree::Mark;
+use super::tree::Node;
+use super::tree::Parsed;
+use super::tree::Tree;
 
 /// The process's environment, handed in.
 pub(crate) type Environment = BTreeMap<String, String>;
 
-/// Reads the configuration `text` and puts the environment over it.
+/// The text of a configuration, and the file that it is from.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Source<'a> {
+    pub(crate) file: Option<&'a str>,
+    pub(crate) text: &'a str,
+}
+
+/// Which variables of the environment a program reads.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Variables {
+    /// Their names begin with it.
+    pub(crate) prefix: &'static str,
+    /// Those whose names begin with one of these belong to another program.
+    pub(crate) foreign: &'static [&'static str],
+}
+
+/// A configuration that was read, with what is wrong so far: what cannot be read is as if it were
+/// not there.
+#[derive(Debug)]
+pub(crate) struct Draft<C> {
+    config: C,
+    warnings: Vec<String>,
+    written: Tree,
+    /// What of it could be read.
+    readable: Tree,
+    found: Found,
+}
+
+/// A configuration that is right.
+#[derive(Debug)]
+pub(crate) struct Loaded<C> {
+    pub(crate) config: C,
+    /// A line each.
+    pub(crate) warnings: Vec<String>,
+    /// Where each key was given, for what turns out to be wrong later.
+    pub(crate) written: Tree,
+}
+
+/// Nobody reads more lines than this at once.
+const PROBLEMS_MAX: usize = 100;
+
+/// Reads a configuration and puts the environment over it.
 ///
-/// `prefix` begins the variables' names; those that also begin with one of `foreign` belong to
-/// another program. Unknown variables are warned about and never refused, since Kubernetes injects
-/// some for every Service.
+/// Unknown variables are warned about and never refused, since Kubernetes injects some for every
+/// Service.
 pub(crate) fn load<C: Default + Serialize + DeserializeOwned>(
-    text: &str,
+    source: Source<'_>,
     environment: &Environment,
-    prefix: &str,
-    foreign: &[&str],
-) -> Result<(C, Vec<String>), ConfigError> {
-    let mut value = parse(text)?;
-    let warnings = apply(&mut value, &defaults::<C>()?, environment, prefix, foreign);
-    let config = serde_path_to_error::deserialize(value).map_err(|error| explain(&error))?;
-    Ok((config, warnings))
-}
-
-fn parse(text: &str) -> Result<Value, ConfigError> {
-    if text
-        .lines()
-        .all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'))
-    {
-        return Ok(Value::Object(serde_json::Map::new()));
+    variables: Variables,
+) -> Draft<C> {
+    let Parsed {
+        tree: mut written,
+        problems,
+        is_yaml,
+    } = tree::parse(source.file, source.text);
+    let mut found = Found::default();
+    found.problems = problems;
+    let warnings = match serde_json::to_value(C::default()) {
+        Ok(defaults) => apply(&mut written, &defaults, environment, variables),
+        Err(error) => {
+            found.problems.push(Problem::new("", error.to_string()));
+            Vec::new()
+        }
+    };
+    let mut readable = written.clone();
+    let config = collect::read(&mut readable, &mut found);
+    // What a file that is no YAML would have said nobody knows.
+    found.gave_up |= !is_yaml;
+    Draft {
+        config,
+        warnings,
+        written,
+        readable,
+        found,
     }
-    let value: Value = serde_saphyr::from_str(text)
-        .map_err(|error| ConfigError::one("", format!("this is not YAML: {error}")))?;
-    if value.is_object() {
-        return Ok(value);
-    }
-    Err(ConfigError::one(
-        "",
-        "the file must hold keys and values, as `config default` prints",
-    ))
-}
-
-fn defaults<C: Default + Serialize>() -> Result<Value, ConfigError> {
-    serde_json::to_value(C::default()).map_err(|error| ConfigError::one("", error.to_string()))
 }
 
 fn apply(
-    value: &mut Value,
+    written: &mut Tree,
     defaults: &Value,
     environment: &Environment,
-    prefix: &str,
-    foreign: &[&str],
+    variables: Variables,
 ) -> Vec<String> {
+    let Variables { prefix, foreign } = variables;
     let known = environment::variables(defaults, prefix);
     let mut warnings = Vec::new();
     let own = environment.iter().filter(|(name, _)| {
@@ -73,44 +120,67 @@ fn apply(
             continue;
         };
         let like = path.iter().try_fold(defaults, |place, key| place.get(key));
-        environment::set(value, path, environment::parse(text, like));
+        let value = Node {
+            mark: Mark::Variable(name.clone()),
+            content: Content::from(environment::parse(text, like)),
+        };
+        written.set(path, &value);
     }
     warnings
 }
 
-/// serde's message with the key's whole path, and the nearest known key for an unknown one.
-fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> ConfigError {
-    let path = error.path().to_string();
-    let message = error.inner().to_string();
-    if let Some((unknown, known)) = unknown_field(&message) {
-        // serde names the map or the field in the path, depending on where it noticed.
-        let parent = path
-            .strip_suffix(unknown)
-            .unwrap_or(&path)
-            .trim_matches('.');
-        let key = if parent.is_empty() {
-            unknown.to_owned()
-        } else {
-            format!("{parent}.{unknown}")
+// === impl Draft ===
+
+impl<C> Draft<C> {
+    /// Tells everything that is wrong, together with what `validate` finds.
+    pub(crate) fn check(
+        mut self,
+        validate: impl FnOnce(&mut C) -> Result<(), ConfigError>,
+    ) -> Result<Loaded<C>, ConfigError> {
+        let validated = match self.found.gave_up {
+            true => Ok(()),
+            false => validate(&mut self.config),
         };
-        let nearest = known
-            .iter()
-            .map(|candidate| (strsim::damerau_levenshtein(unknown, candidate), *candidate))
-            .min()
-            .filter(|(distance, candidate)| *distance <= candidate.len().max(unknown.len()) / 2);
-        let hint = match nearest {
-            Some((_, nearest)) => format!("did you mean {nearest:?}?"),
-            None => format!("known here: {}", known.join(", ")),
-        };
-        return ConfigError::one(key, format!("unknown key; {hint}"));
+        let contradictions = validated.err().map_or_else(Vec::new, |error| error.0);
+        let mut problems = Vec::new();
+        for mut problem in contradictions {
+            problem.key = self.readable.original(&problem.key);
+            if !self.found.explains(&problem) {
+                problems.push(problem);
+            }
+        }
+        problems.splice(0..0, self.found.problems);
+        if problems.is_empty() {
+            return Ok(Loaded {
+                config: self.config,
+                warnings: self.warnings,
+                written: self.written,
+            });
+        }
+        let mut error = self.written.locate(ConfigError(problems));
+        let more = error.0.len().saturating_sub(PROBLEMS_MAX);
+        error.0.truncate(PROBLEMS_MAX);
+        if more > 0 {
+            let what = format!("{more} more problems are not shown");
+            error.0.push(Problem::new("", what));
+        }
+        Err(error)
     }
-    ConfigError::one(if path == "." { "" } else { &path }, message)
 }
 
-/// The name and the known names out of serde's message about an unknown field.
-fn unknown_field(message: &str) -> Option<(&str, Vec<&str>)> {
-    let rest = message.strip_prefix("unknown field `")?;
-    let (unknown, rest) = rest.split_once('`')?;
-    let known = rest.split('`').skip(1).step_by(2).collect();
-    Some((unknown, known))
+// === impl Tree ===
+
+impl Tree {
+    /// Says of each problem where its key was given, and puts them in the order of the file.
+    pub(crate) fn locate(&self, mut error: ConfigError) -> ConfigError {
+        for problem in &mut error.0 {
+            if problem.place.is_none() {
+                problem.place = self.place(&problem.key);
+            }
+        }
+        error
+            .0
+            .sort_by(|a, b| (a.place.is_none(), &a.place).cmp(&(b.place.is_none(), &b.place)));
+        error
+    }
 }

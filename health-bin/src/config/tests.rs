@@ -10,8 +10,7 @@ fn the_annotated_default_files_hold_the_defaults() {
     );
     #[cfg(feature = "hub")]
     {
-        let loaded = load::<HubConfig>(HUB_DEFAULT, &Environment::new(), "SYNCER_HEALTH_HUB", &[]);
-        assert_eq!(loaded, Ok((HubConfig::default(), vec![])));
+        assert_eq!(hub(HUB_DEFAULT), Ok(HubConfig::default()));
     }
 }
 
@@ -60,19 +59,19 @@ fn an_unknown_key_is_refused_with_the_nearest_known_one() {
     for (text, line) in [
         (
             "heartbeat: { intervall: 5s }",
-            "heartbeat.intervall: unknown key; did you mean \"interval\"?",
+            "1:14: heartbeat.intervall: unknown key; did you mean \"interval\"?",
         ),
         (
             "hartbeat: {}",
-            "hartbeat: unknown key; did you mean \"heartbeat\"?",
+            "1:1: hartbeat: unknown key; did you mean \"heartbeat\"?",
         ),
         (
             "checks: { components: [{ name: a, htpp: { url: x } }] }",
-            "checks.components[0].htpp: unknown key; did you mean \"http\"?",
+            "1:35: checks.components[0].htpp: unknown key; did you mean \"http\"?",
         ),
     ] {
         let error = agent(text, &[]).unwrap_err().to_string();
-        assert_eq!(error, format!("configuration: {line}"));
+        assert_eq!(error, format!("f.yaml:{line}"));
     }
 }
 
@@ -146,7 +145,7 @@ checks:
     let error = config.validate(None).unwrap_err();
     let keys: Vec<_> = error.0.iter().map(|problem| problem.key.as_str()).collect();
     let expected = [
-        "heartbeat",
+        "heartbeat.timeout",
         "push.enabled",
         "syncTarget.name",
         "checks.components[0].name",
@@ -154,7 +153,7 @@ checks:
         "checks.components[1].name",
         "checks.components[1]",
         "checks.components[3].name",
-        "checks.components[3].prometheus",
+        "checks.components[3].prometheus.queueDepth",
         "checks.components[4].interval",
         "checks.components",
         "heartbeat.websocket.url",
@@ -170,7 +169,7 @@ fn an_interval_longer_than_the_timeout_says_what_would_be_right() {
     let error = config.validate(None).unwrap_err().to_string();
     assert_eq!(
         error,
-        "configuration: heartbeat: timeout is 10s with an interval of 30s, \
+        "configuration: heartbeat.timeout: is 10s with an interval of 30s, \
          at least 60s (twice the interval) is allowed"
     );
 }
@@ -180,18 +179,21 @@ fn an_interval_longer_than_the_timeout_says_what_would_be_right() {
 #[test]
 fn pitfall_13_durations_that_cannot_work_are_told_with_their_key() {
     for (text, key) in [
-        ("heartbeat: { interval: 0s }", "heartbeat"),
+        ("heartbeat: { interval: 0s }", "heartbeat.interval"),
         (
             "heartbeat: { interval: 1ms, intervalMin: 1ms }",
-            "heartbeat",
+            "heartbeat.interval",
         ),
-        ("heartbeat: { interval: 30s }", "heartbeat"),
-        ("heartbeat: { timeout: 0s }", "heartbeat"),
-        ("heartbeat: { timeout: 19s }", "heartbeat"),
-        ("heartbeat: { intervalMin: 0s }", "heartbeat"),
-        ("heartbeat: { intervalMin: 20s }", "heartbeat"),
-        ("heartbeat: { intervalMax: 5s }", "heartbeat"),
-        ("heartbeat: { failureThreshold: 0 }", "heartbeat"),
+        ("heartbeat: { interval: 30s }", "heartbeat.timeout"),
+        ("heartbeat: { timeout: 0s }", "heartbeat.timeout"),
+        ("heartbeat: { timeout: 19s }", "heartbeat.timeout"),
+        ("heartbeat: { intervalMin: 0s }", "heartbeat.intervalMin"),
+        ("heartbeat: { intervalMin: 20s }", "heartbeat.interval"),
+        ("heartbeat: { intervalMax: 5s }", "heartbeat.interval"),
+        (
+            "heartbeat: { failureThreshold: 0 }",
+            "heartbeat.failureThreshold",
+        ),
         ("heartbeat: { interval: 10 }", "heartbeat.interval"),
         ("heartbeat: { interval: -10s }", "heartbeat.interval"),
         ("heartbeat: { interval: 10 apples }", "heartbeat.interval"),
@@ -252,10 +254,9 @@ fn pitfall_13_durations_of_a_hub_that_cannot_work_are_told_with_their_key() {
         ),
     ] {
         let text = format!("auth: {{ anonymous: true }}\n{text}");
-        let loaded = load::<HubConfig>(&text, &Environment::new(), "SYNCER_HEALTH_HUB", &[]);
-        let problems = match loaded {
+        let problems = match hub(&text) {
             Err(error) => error,
-            Ok((config, _)) => config.validate(None).unwrap_err(),
+            Ok(config) => config.validate(None).unwrap_err(),
         };
         assert_eq!(problems.0[0].key, key, "{text}: {problems}");
     }
@@ -376,8 +377,7 @@ fn a_hub_s_sections_must_fit_together() {
 #[cfg(feature = "hub")]
 #[track_caller]
 fn hub_problem(text: &str, key: &str, says: &str) {
-    let (mut config, _) =
-        load::<HubConfig>(text, &Environment::new(), "SYNCER_HEALTH_HUB", &[]).unwrap();
+    let mut config = hub(text).unwrap();
     config.server.bind = ([127, 0, 0, 1], 0).into();
     let error = config.validate(None).unwrap_err();
     let told = error
@@ -414,5 +414,19 @@ fn agent(
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect();
-    load(text, &environment, "SYNCER_HEALTH", &["SYNCER_HEALTH_HUB_"])
+    let loaded = load(source(text), &environment, AGENT_VARIABLES).check(|_| Ok(()))?;
+    Ok((loaded.config, loaded.warnings))
+}
+
+#[cfg(feature = "hub")]
+fn hub(text: &str) -> Result<HubConfig, ConfigError> {
+    let draft = load(source(text), &Environment::new(), HUB_VARIABLES);
+    draft.check(|_| Ok(())).map(|loaded| loaded.config)
+}
+
+const fn source(text: &str) -> Source<'_> {
+    Source {
+        file: Some("f.yaml"),
+        text,
+    }
 }

@@ -14,6 +14,7 @@ use super::Problems;
 use super::agent::ChecksConfig;
 use super::agent::ComponentConfig;
 use super::kinds::PairedConfig;
+use super::nearest;
 
 /// How one number's past is looked at, and from where on it is too much.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Default)]
@@ -43,25 +44,19 @@ impl ComponentConfig {
             if let Some(known) = self.numbers()
                 && !known.contains(&name.as_str())
             {
-                return Err(Problem {
-                    key,
-                    what: unknown_number(name, known),
-                });
+                return Err(Problem::new(key, unknown_number(name, known)));
             }
             let limits = section.limits();
             if limits.is_empty() {
                 let what = "has no limit; give at least one of: deviations, slopePerSecond, \
                             growingSeconds, each { degraded, unhealthy }";
-                return Err(Problem {
-                    key,
-                    what: what.to_owned(),
-                });
+                return Err(Problem::new(key, what));
             }
             trends = trends
                 .with(name, section.config(name), limits)
-                .map_err(|error| Problem {
-                    key: format!("{key}.{}", error.key),
-                    what: format!("is {}, {}", error.value, error.allowed),
+                .map_err(|error| {
+                    let what = format!("is {}, {}", error.value, error.allowed);
+                    Problem::new(format!("{key}.{}", error.key), what)
                 })?;
         }
         Ok(trends)
@@ -166,13 +161,8 @@ impl TrendSection {
 
 /// A trend of a number that never comes would be silent for ever.
 fn unknown_number(name: &str, known: &[&str]) -> String {
-    let nearest = known
-        .iter()
-        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), *candidate))
-        .min()
-        .filter(|(distance, candidate)| *distance <= candidate.len() / 2);
-    match nearest {
-        Some((_, nearest)) => {
+    match nearest(name, known) {
+        Some(nearest) => {
             format!("this kind gives no number of that name; did you mean {nearest:?}?")
         }
         None => format!(
@@ -194,8 +184,10 @@ mod tests {
     use health_core::Outcome;
 
     use super::*;
+    use crate::config::AGENT_VARIABLES;
     use crate::config::AgentConfig;
     use crate::config::Environment;
+    use crate::config::Source;
     use crate::config::load;
 
     #[test]
@@ -344,9 +336,14 @@ mod tests {
 
     fn read(text: &str) -> Result<AgentConfig, String> {
         let text = format!("checks: {{ components: [{{ name: c, {text} }}] }}");
-        let loaded = load(&text, &Environment::new(), "SYNCER_HEALTH", &[]);
-        loaded
-            .map(|(config, _)| config)
+        let source = Source {
+            file: None,
+            text: &text,
+        };
+        let draft = load(source, &Environment::new(), AGENT_VARIABLES);
+        draft
+            .check(|_| Ok(()))
+            .map(|loaded| loaded.config)
             .map_err(|error| error.to_string())
     }
 }

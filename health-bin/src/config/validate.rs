@@ -29,7 +29,9 @@ impl AgentConfig {
         let mut problems = Problems::default();
         if let Err(error) = self.heartbeat_config() {
             for what in error.0 {
-                problems.add("heartbeat", what);
+                // Each begins with the key that it is about.
+                let (key, what) = what.split_once(' ').unwrap_or(("", &what));
+                problems.add(format!("heartbeat.{key}"), what);
             }
         }
         self.validate_push(&mut problems);
@@ -170,9 +172,7 @@ impl AgentConfig {
         if !cluster.kubeconfig.is_empty() {
             problems.check_file("cluster.kubeconfig", &cluster.kubeconfig);
         } else if let Some(paths) = kubeconfig_variable.filter(|_| !cluster.in_cluster) {
-            for path in paths.split(':').filter(|path| !path.is_empty()) {
-                problems.check_file("environment variable KUBECONFIG", path);
-            }
+            problems.check_kubeconfigs(paths);
         }
         if cluster.in_cluster && !self.sync_target.workspace.is_empty() {
             problems.add(

@@ -1,4 +1,4 @@
-//! What is wrong is told in one clear line, and the exit code says whose fault it is.
+//! What is wrong is told in a clear line each, and the exit code says whose fault it is.
 
 use crate::support::run_to_end;
 
@@ -7,15 +7,57 @@ async fn an_unknown_key_exits_2_with_the_nearest_known_one() {
     let line = refused("heartbeat: { intervall: 5s }", &[]).await;
     assert_eq!(
         line,
-        "syncer-health: configuration: heartbeat.intervall: unknown key; did you mean \"interval\"?"
+        "FILE:1:14: heartbeat.intervall: unknown key; did you mean \"interval\"?"
     );
+}
+
+/// Of each class one, from the file and from the environment, in the order of the file.
+#[tokio::test]
+async fn everything_that_is_wrong_is_told_at_once_with_its_place() {
+    let config = "\
+identity: 5
+log: { level: loud }
+push: { enabled: true, tokenFile: /nowhere/token }
+checks:
+  interval: soon
+  components:
+    - name: a b
+      tcp: { adress: 'x:1' }
+    - { name: b, tcp: { address: 'x:1' }, disk: { path: / } }
+identity: x
+";
+    let environment = [
+        ("SYNCER_HEALTH_SERVER_DRAIN_DELAY", "3"),
+        ("KUBECONFIG", "/nowhere/kubeconfig"),
+    ];
+    let refused = refused_lines(config, &environment).await;
+    let begins = [
+        "FILE:1:1: syncTarget.name: is empty, but heartbeats are sent for it",
+        "FILE:1:11: identity: is the number 5; give a text",
+        "FILE:2:15: log.level: is \"loud\"; give one of: error, warn, info, debug, trace",
+        "FILE:3:24: push.tokenFile: cannot read the file \"/nowhere/token\"",
+        "FILE:5:13: checks.interval: \"soon\" is not a duration",
+        "FILE:7:7: checks.components[0].name: component name \"a b\" is not valid",
+        "FILE:8:14: checks.components[0].tcp.adress: unknown key; did you mean \"address\"?",
+        "FILE:9:7: checks.components[1]: has 2 kinds",
+        "FILE:10:1: identity: is there twice, first in line 1",
+        #[cfg(feature = "transport-lease")]
+        "KUBECONFIG: cluster.kubeconfig: cannot read the file \"/nowhere/kubeconfig\"",
+        "SYNCER_HEALTH_SERVER_DRAIN_DELAY: server.drainDelay: \"3\" is not a duration",
+    ];
+    assert_eq!(refused.len(), begins.len(), "{refused:#?}");
+    for (line, begin) in refused.iter().zip(begins) {
+        assert!(line.starts_with(begin), "{begin}: {refused:#?}");
+    }
 }
 
 #[tokio::test]
 async fn an_interval_longer_than_the_timeout_exits_2() {
     let line = refused("heartbeat: { interval: 30s, timeout: 10s }", &[]).await;
     assert!(
-        line.contains("heartbeat: timeout is 10s with an interval of 30s, at least 60s"),
+        line.starts_with(
+            "FILE:1:29: heartbeat.timeout: is 10s with an interval of 30s, at least 60s"
+        ),
         "{line}"
     );
 }
@@ -29,7 +71,7 @@ heartbeat: { websocket: { url: 'ws://127.0.0.1:1/tunnel', tokenFile: /nowhere/to
 ";
     let line = refused(config, &[]).await;
     assert!(
-        line.contains("heartbeat.websocket.tokenFile: cannot read"),
+        line.starts_with("FILE:3:59: heartbeat.websocket.tokenFile: cannot read the file"),
         "{line}"
     );
     assert!(line.contains("/nowhere/token"), "{line}");
@@ -55,8 +97,11 @@ async fn a_file_of_the_tunnel_that_holds_rubbish_exits_2() {
     let (code, _, err) = run_to_end(&["run"], &environment).await;
     assert_eq!(code, 2, "{err}");
     assert_eq!(err.lines().count(), 1, "{err}");
+    let variable = "SYNCER_HEALTH_HEARTBEAT_WEBSOCKET_";
     assert!(
-        err.contains("heartbeat.websocket") && err.contains(rubbish),
+        err.starts_with(variable)
+            && err.contains(": heartbeat.websocket: ")
+            && err.contains(rubbish),
         "{err}"
     );
 }
@@ -113,7 +158,9 @@ current-context: it
 async fn an_override_from_the_environment_is_checked_too() {
     let line = refused("{}", &[("SYNCER_HEALTH_HEARTBEAT_INTERVAL", "soon")]).await;
     assert!(
-        line.contains("heartbeat.interval: \"soon\" is not a duration"),
+        line.starts_with(
+            "SYNCER_HEALTH_HEARTBEAT_INTERVAL: heartbeat.interval: \"soon\" is not a duration"
+        ),
         "{line}"
     );
 }
@@ -123,7 +170,7 @@ async fn a_configuration_that_is_not_there_exits_2() {
     let (code, _, err) = run_to_end(&["run", "--config", "/nowhere.yaml"], &[]).await;
     assert_eq!(code, 2, "{err}");
     assert!(
-        err.contains("--config: cannot read \"/nowhere.yaml\""),
+        err.starts_with("configuration: --config: cannot read \"/nowhere.yaml\""),
         "{err}"
     );
 }
@@ -146,6 +193,13 @@ async fn a_hub_that_asks_nobody_and_is_open_to_all_exits_2() {
 
 /// Refused by `run` and by `config check` alike, with exit code 2; gives the one line.
 async fn refused(config: &str, environment: &[(&str, &str)]) -> String {
+    let mut lines = refused_lines(config, environment).await;
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    lines.remove(0)
+}
+
+/// The lines, in which the file's name is `FILE`.
+async fn refused_lines(config: &str, environment: &[(&str, &str)]) -> Vec<String> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("config.yaml");
     std::fs::write(&file, config).expect("the configuration can be written");
@@ -155,6 +209,6 @@ async fn refused(config: &str, environment: &[(&str, &str)]) -> String {
     let (code, _, check) = run_to_end(&["config", "check", "--config", file], environment).await;
     assert_eq!(code, 2, "{check}");
     assert_eq!(run, check);
-    assert_eq!(run.lines().count(), 1, "{run}");
-    run.trim_end().to_owned()
+    let lines = run.lines().map(|line| line.replace(file, "FILE"));
+    lines.collect()
 }

@@ -1,0 +1,221 @@
+use crate::config::AGENT_VARIABLES;
+use crate::config::AgentConfig;
+use crate::config::Environment;
+use crate::config::Source;
+use crate::config::load;
+
+/// One of each class, in one file, and each is told with its place.
+#[test]
+fn everything_that_is_wrong_is_told_at_once() {
+    let text = "\
+# what can go wrong
+syncTarget: { name: [a], workspace: 5 }
+server:
+  bind: here
+  drainDelay: 5
+log: { level: inof, format: xml }
+probes: yes please
+push: { enabled: 'true' }
+checks:
+  interval: soon
+  defaultProbes: [readiness, livenes]
+  components:
+    - name: no-url
+      http: { headers: { a: [1] }, latencySeconds: { degraded: much } }
+    - http: { url: 'ftp://x' }
+    - a text
+    - name: typo
+      htpp: { url: 'http://x' }
+    - { name: two, tcp: { address: 'a:1' }, file: { path: /x } }
+    - { name: positional, tcp: ['a:1'] }
+    - { name: list-is-missing, exec: { evn: {} } }
+    - { name: negative, failureThreshold: -1, tcp: { address: 'a:1' } }
+heartbeat:
+  interval: 10s
+  intervall: 5s
+  failureThreshold: 2.5
+  interval: 20s
+cluster: { inCluster: true }
+heartBeat: {}
+";
+    let environment = [
+        ("SYNCER_HEALTH_HEARTBEAT_TIMEOUT", "long"),
+        ("SYNCER_HEALTH_CLUSTER_ENABLED", "maybe"),
+    ];
+    check(
+        text,
+        &environment,
+        &[
+            "2:21: syncTarget.name: is a list; give a text, in quotes where it looks like \
+             something else",
+            "2:37: syncTarget.workspace: is the number 5; give a text, in quotes where it looks \
+             like something else",
+            "4:9: server.bind: \"here\" is no address; write it like 127.0.0.1:8081 or [::]:8081",
+            "5:15: server.drainDelay: is the number 5; give a duration, like 10s, 1m30s or 250ms",
+            "6:15: log.level: is \"inof\"; give one of: error, warn, info, debug, trace; did you \
+             mean \"info\"?",
+            "6:29: log.format: is \"xml\"; give one of: text, json",
+            "7:9: probes: is the text \"yes please\"; give a map of keys and values",
+            "8:18: push.enabled: is the text \"true\"; give true or false",
+            "10:13: checks.interval: \"soon\" is not a duration (expected number at 0); write it \
+             like 10s, 1m30s or 250ms",
+            "11:30: checks.defaultProbes[1]: is \"livenes\"; give one of: liveness, readiness, \
+             startup; did you mean \"liveness\"?",
+            "14:7: checks.components[0].http.url: is missing; it must be given",
+            "14:29: checks.components[0].http.headers.a: is a list; give a text, in quotes where \
+             it looks like something else",
+            "14:64: checks.components[0].http.latencySeconds.degraded: is the text \"much\"; give \
+             a number",
+            "15:7: checks.components[1].name: is missing; it must be given",
+            "15:7: checks.components[1].http: the URL must begin with http:// or https:// and \
+             name a host",
+            "16:7: checks.components[2]: is the text \"a text\"; give a map of keys and values",
+            "18:7: checks.components[3].htpp: unknown key; did you mean \"http\"?",
+            "19:7: checks.components[4]: has 2 kinds; give exactly one of: http, tcp, exec, \
+             prometheus, kubernetesApi, disk, file, resources, push",
+            "20:32: checks.components[5].tcp: is a list; give a map of keys and values",
+            "21:32: checks.components[6].exec.command: is missing; it must be given",
+            "21:40: checks.components[6].exec.evn: unknown key; did you mean \"env\"?",
+            "22:43: checks.components[7].failureThreshold: is the number -1; give a whole number \
+             from 0 to 4294967295",
+            "25:3: heartbeat.intervall: unknown key; did you mean \"interval\"?",
+            "26:21: heartbeat.failureThreshold: is the number 2.5; give a whole number from 0 to \
+             4294967295",
+            "27:3: heartbeat.interval: is there twice, first in line 24; keep one of the two",
+            "29:1: heartBeat: unknown key; did you mean \"heartbeat\"?",
+            "SYNCER_HEALTH_CLUSTER_ENABLED: cluster.enabled: is the text \"maybe\"; give true or \
+             false",
+            "SYNCER_HEALTH_HEARTBEAT_TIMEOUT: heartbeat.timeout: \"long\" is not a duration \
+             (expected number at 0); write it like 10s, 1m30s or 250ms",
+        ],
+    );
+}
+
+#[test]
+fn what_follows_from_what_was_told_is_not_told() {
+    for (text, lines) in [
+        // The timeout is too short for the default interval only.
+        (
+            "heartbeat: { interval: 1x, timeout: 4s }",
+            &[
+                "1:24: heartbeat.interval: \"1x\" is not a duration (unknown time unit \"x\", \
+               supported units: ns, us/µs, ms, sec, min, hours, days, weeks, months, years (and \
+               few variations)); write it like 10s, 1m30s or 250ms",
+            ][..],
+        ),
+        (
+            "heartbeat: { intervl: 1s, timeout: 4s }",
+            &["1:14: heartbeat.intervl: unknown key; did you mean \"interval\"?"],
+        ),
+        // The token's file is wanted for an address that was not read.
+        (
+            "{ push: { enabled: true }, server: { bind: 1 } }",
+            &[
+                "1:44: server.bind: is the number 1; give an address, like 127.0.0.1:8081 or \
+               [::]:8081",
+            ],
+        ),
+        (
+            "checks: { components: [{ name: a, tpc: {} }, { name: b }] }",
+            &[
+                "1:35: checks.components[0].tpc: unknown key; did you mean \"tcp\"?",
+                "1:46: checks.components[1]: has 0 kinds; give exactly one of: http, tcp, exec, \
+                 prometheus, kubernetesApi, disk, file, resources, push",
+            ],
+        ),
+        // Of a file that is no YAML nobody knows what it would say.
+        (
+            "{ heartbeat: { timeout: 1s }, a: b: c }",
+            &[
+                "1:35: this is not YAML: while parsing a flow mapping, did not find expected ',' or '}'",
+            ],
+        ),
+    ] {
+        check(text, &[], lines);
+    }
+}
+
+#[test]
+fn a_section_without_anything_says_so() {
+    check(
+        "server:\nlog: { level: }\n",
+        &[],
+        &[
+            "1:7: server: is empty; give a map of keys and values",
+            "2:13: log.level: is empty; give a text, in quotes where it looks like something else",
+        ],
+    );
+}
+
+/// A header is a secret often enough, and a number would be shown otherwise.
+#[test]
+fn what_may_be_a_secret_is_not_shown() {
+    let text = "
+checks:
+  components:
+    - { name: a, http: { url: 'http://x', headers: { authorization: 12345 } } }
+    - { name: b, exec: { command: [x], env: { PASSWORD: 67890, OTHER: true } } }
+";
+    let wanted = "give a text, in quotes where it looks like something else";
+    check(
+        text,
+        &[],
+        &[
+            &format!(
+                "4:69: checks.components[0].http.headers.authorization: is the number; {wanted}"
+            ),
+            &format!("5:57: checks.components[1].exec.env.PASSWORD: is the number; {wanted}"),
+            &format!("5:71: checks.components[1].exec.env.OTHER: is the truth value; {wanted}"),
+        ],
+    );
+}
+
+#[test]
+fn an_alias_is_mended_at_its_anchor() {
+    check(
+        "log: &it { level: loud }\nprobes: *it\n",
+        &[],
+        &[
+            "1:12: probes.level: unknown key; known here: readyWhenDegraded",
+            "1:19: log.level: is \"loud\"; give one of: error, warn, info, debug, trace",
+        ],
+    );
+}
+
+#[test]
+fn of_too_much_that_is_wrong_the_first_is_told() {
+    let mut text = String::new();
+    for number in 0..1_000 {
+        text.push_str(&format!("zzzzzzzzzzzzzzzz{number}: 1\n"));
+    }
+    let lines = lines(&text, &[]);
+    assert_eq!(lines.len(), 101);
+    assert!(lines[0].starts_with("f.yaml:1:1: zzzzzzzzzzzzzzzz0: unknown key;"));
+    let more = "f.yaml:1:1: there is more wrong than is told here; mend this first";
+    assert_eq!(lines[1], more);
+    assert_eq!(lines[100], "configuration: 101 more problems are not shown");
+}
+
+#[track_caller]
+fn check(text: &str, environment: &[(&str, &str)], expected: &[&str]) {
+    let lines = lines(text, environment);
+    let lines: Vec<_> = lines
+        .iter()
+        .map(|line| line.strip_prefix("f.yaml:").unwrap_or(line))
+        .collect();
+    assert_eq!(lines, expected, "{text}\n{}", lines.join("\n"));
+}
+
+fn lines(text: &str, environment: &[(&str, &str)]) -> Vec<String> {
+    let environment: Environment = environment
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    let source = Source {
+        file: Some("f.yaml"),
+        text,
+    };
+    let draft = load::<AgentConfig>(source, &environment, AGENT_VARIABLES);
+    let error = draft.check(|config| config.validate(None)).unwrap_err();
+    error.to_string().lines().map(str::to_owned).collect()
+}
