@@ -24,9 +24,11 @@ use tokio::task::JoinHandle;
 
 use crate::bearer::BearerToken;
 use crate::config::AgentConfig;
+use crate::config::LogConfig;
 use crate::config::RequireConfig;
 use crate::http;
 use crate::process::ProcessSample;
+use crate::reload::Reload;
 use crate::systemd::Look;
 use crate::telemetry::Exporter;
 
@@ -55,6 +57,7 @@ mod transitions;
 
 mod transports;
 
+use components::Components;
 pub(crate) use identity::identity;
 use state::AgentState;
 
@@ -75,8 +78,10 @@ pub(crate) struct AgentSetup {
 #[derive(Debug)]
 pub(crate) struct Agent {
     state: Arc<AgentState>,
+    components: Components,
     server: JoinHandle<()>,
     stop: watch::Sender<bool>,
+    drain_delay: Duration,
     #[cfg(feature = "hub")]
     address: SocketAddr,
 }
@@ -115,12 +120,11 @@ impl Agent {
         );
         // It ends with the monitor.
         tokio::spawn(transitions::log(monitor.transitions()));
-        let components::Registered {
-            sync_engine,
-            pushed,
-        } = components::register(&config, &monitor)?;
+        components::register_runtime(&monitor)?;
+        let mut components = Components::new(monitor.clone());
+        components.apply(&config.checks)?;
         let source: Arc<dyn health_core::HealthSource> = Arc::new(monitor.clone());
-        let report = report::Source::new(monitor.clone(), sync_engine, process);
+        let report = report::Source::new(monitor.clone(), components.sync_engine(), process);
         let transports = transports::build(transports::Parts {
             config: &config,
             kubeconfig_variable: kubeconfig_variable.as_deref(),
@@ -172,7 +176,7 @@ impl Agent {
         let mut router = routes::router(Arc::clone(&state));
         if config.push.enabled {
             let token = BearerToken::read("push.tokenFile", &config.push.token_file)?;
-            router = router.merge(push::router(pushed, token));
+            router = router.merge(push::router(components.pushed(), token));
         }
         let limits = http::Limits {
             connections: CONNECTIONS_MAX,
@@ -182,8 +186,10 @@ impl Agent {
         tracing::info!(%address, version = crate::VERSION, "the agent answers");
         Ok(Self {
             state,
+            components,
             server,
             stop,
+            drain_delay: config.server.drain_delay.0,
             #[cfg(feature = "hub")]
             address,
         })
@@ -196,6 +202,11 @@ impl Agent {
             lives: state.probe(Probe::Liveness, &[], now).holds,
             status: state.status(now),
         }
+    }
+
+    /// For how long readiness fails before anything else ends.
+    pub(crate) const fn drain_delay(&self) -> Duration {
+        self.drain_delay
     }
 
     /// Ends the agent: readiness fails first, for `drain_delay`; then the Lease is released, the
@@ -219,6 +230,27 @@ impl Agent {
     }
 }
 
+/// Components, the log's level and the drain delay are taken while it runs.
+impl Reload for Agent {
+    type Config = AgentConfig;
+
+    fn log(config: &AgentConfig) -> LogConfig {
+        config.log
+    }
+
+    fn take(&mut self, running: &mut AgentConfig, new: &AgentConfig) -> anyhow::Result<()> {
+        self.components.apply(&new.checks)?;
+        self.state
+            .report
+            .set_sync_engine(self.components.sync_engine());
+        running.checks.clone_from(&new.checks);
+        running.log.level = new.log.level;
+        running.server.drain_delay = new.server.drain_delay;
+        self.drain_delay = new.server.drain_delay.0;
+        Ok(())
+    }
+}
+
 /// What the demo needs besides.
 #[cfg(feature = "hub")]
 impl Agent {
@@ -234,6 +266,6 @@ impl Agent {
 
     /// Marks a component's numbers as the report's.
     pub(crate) fn set_sync_engine(&self, component: ComponentName) {
-        self.state.report.set_sync_engine(component);
+        self.state.report.set_sync_engine(Some(component));
     }
 }

@@ -10,6 +10,8 @@ mod agent;
 
 mod collect;
 
+mod difference;
+
 mod duration;
 
 mod environment;
@@ -37,10 +39,13 @@ mod trends;
 mod validate;
 
 pub(crate) use agent::AgentConfig;
+pub(crate) use agent::ChecksConfig;
+pub(crate) use agent::ComponentConfig;
 pub(crate) use agent::LogConfig;
 pub(crate) use agent::LogFormat;
 pub(crate) use agent::LogLevel;
 pub(crate) use agent::RequireConfig;
+pub(crate) use difference::differences;
 pub(crate) use duration::ConfigDuration;
 #[cfg(feature = "hub")]
 pub(crate) use hub::HubConfig;

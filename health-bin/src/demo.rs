@@ -77,7 +77,7 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     print_where_to_look(&hub, &agents);
     let duration = args.duration.map(|duration| duration.0);
     tokio::select! {
-        () = signals.stop() => {}
+        () = signals.end() => {}
         () = sleep_or_forever(duration) => {}
     }
     say(&mut std::io::stdout(), "\nending cleanly ...");
@@ -91,7 +91,7 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     };
     tokio::select! {
         () = end => {}
-        () = signals.stop() => anyhow::bail!("aborted by a second signal"),
+        () = signals.end() => anyhow::bail!("aborted by a second signal"),
     }
     say(&mut std::io::stdout(), "ended");
     Ok(ExitCode::SUCCESS)

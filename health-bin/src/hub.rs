@@ -24,9 +24,13 @@ use tokio::task::JoinHandle;
 
 use crate::bearer::BearerToken;
 use crate::config::HubConfig;
+use crate::config::LogConfig;
 use crate::http;
 use crate::process;
 use crate::process::ProcessSample;
+use crate::reload::Reload;
+use crate::reload::Source;
+use crate::reload::until_end;
 use crate::run::rand_seed;
 use crate::signals::Signals;
 use crate::systemd::Look;
@@ -125,18 +129,36 @@ const OPS_CONNECTIONS_MAX: usize = 256;
 const STOP_MAX: Duration = Duration::from_secs(3);
 
 /// Runs a hub until a signal ends it.
-pub(crate) async fn run(setup: HubSetup, manager: Manager) -> anyhow::Result<ExitCode> {
-    let mut signals = Signals::install()?.telling(&manager);
+pub(crate) async fn run(
+    setup: HubSetup,
+    source: Source<HubConfig>,
+    manager: Manager,
+) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::install()?;
     let exporter = Exporter::install()?;
     exporter.spawn_upkeep();
-    let hub = Hub::start(&setup, exporter, process::spawn_sampler()).await?;
+    let mut hub = Hub::start(&setup, exporter, process::spawn_sampler()).await?;
     manager.ready(hub.look());
-    signals.stop().await;
+    until_end(&mut hub, setup.config, source, &mut signals, &manager).await;
     manager.stopping("ending: agents are told when to come back");
     tracing::info!("ending: agents are told when to come back; a second signal aborts");
     tokio::select! {
         () = hub.stop() => Ok(ExitCode::SUCCESS),
-        () = signals.stop() => anyhow::bail!("aborted by a second signal"),
+        () = signals.end() => anyhow::bail!("aborted by a second signal"),
+    }
+}
+
+/// The log's level is taken while it runs; certificates and tokens are, whenever their files change.
+impl Reload for Hub {
+    type Config = HubConfig;
+
+    fn log(config: &HubConfig) -> LogConfig {
+        config.log
+    }
+
+    fn take(&mut self, running: &mut HubConfig, new: &HubConfig) -> anyhow::Result<()> {
+        running.log.level = new.log.level;
+        Ok(())
     }
 }
 

@@ -43,6 +43,8 @@ mod logging;
 
 mod signals;
 
+mod reload;
+
 mod systemd;
 
 mod clock;

@@ -1,21 +1,54 @@
 //! Logs on stderr, as text or JSON.
 
 use std::io::IsTerminal;
+use std::sync::OnceLock;
 
+use tracing_subscriber::Registry;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::LogConfig;
 use crate::config::LogFormat;
 use crate::config::LogLevel;
 
+/// What is logged can be changed later.
+static FILTER: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
+
 /// Starts logging. What libraries say is shown from warnings up, unless all is traced.
 ///
 /// A second call changes nothing: the first subscriber stays.
 pub(crate) fn init(config: LogConfig) {
-    let level = match config.level {
+    let (filter, handle) = reload::Layer::new(filter(config.level));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let registry = tracing_subscriber::registry().with(filter);
+    let started = match config.format {
+        LogFormat::Text => {
+            let ansi = std::io::stderr().is_terminal();
+            registry
+                .with(lines.with_ansi(ansi).with_target(false))
+                .try_init()
+        }
+        LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init(),
+    };
+    // A second call, as from a test that runs two agents, is no error.
+    if started.is_ok() {
+        let _ = FILTER.set(handle);
+    }
+}
+
+/// From now on that much is logged. The format stays.
+pub(crate) fn set_level(config: LogConfig) {
+    if let Some(handle) = FILTER.get() {
+        // Only a subscriber that is gone does not take it.
+        let _ = handle.reload(filter(config.level));
+    }
+}
+
+fn filter(level: LogLevel) -> Targets {
+    let level = match level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
         LogLevel::Info => LevelFilter::INFO,
@@ -41,21 +74,8 @@ pub(crate) fn init(config: LogConfig) {
     } else {
         LevelFilter::OFF
     };
-    let filter = Targets::new()
+    Targets::new()
         .with_default(libraries)
         .with_target("kube_client", kube)
-        .with_targets(ours.map(|target| (target, level)));
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    let registry = tracing_subscriber::registry().with(filter);
-    let started = match config.format {
-        LogFormat::Text => {
-            let ansi = std::io::stderr().is_terminal();
-            registry
-                .with(lines.with_ansi(ansi).with_target(false))
-                .try_init()
-        }
-        LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init(),
-    };
-    // A second call, as from a test that runs two agents, is no error.
-    drop(started);
+        .with_targets(ours.map(|target| (target, level)))
 }

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io::Write;
 use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -37,6 +38,7 @@ use crate::logging;
 use crate::manifests;
 use crate::probe;
 use crate::process;
+use crate::reload;
 use crate::signals;
 use crate::systemd::Manager;
 use crate::telemetry::Exporter;
@@ -72,14 +74,16 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         .collect();
     match command {
         Command::Run(args) => {
+            let source = agent_source(args.config.clone(), environment.clone());
             let loaded = agent_config(args.config.as_deref(), &environment)?;
             logging::init(loaded.config.log);
             warn(&loaded.warnings);
-            let run = pulse(run_agent(loaded.config, environment));
+            let run = pulse(run_agent(loaded.config, source, environment));
             run.map_err(|error| placed(error, &loaded.written))
         }
         #[cfg(feature = "hub")]
         Command::Hub(args) => {
+            let source = hub_source(args.config.clone(), environment.clone());
             let loaded = hub_config(args.config.as_deref(), &environment)?;
             logging::init(loaded.config.log);
             warn(&loaded.warnings);
@@ -89,7 +93,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
                 kubeconfig_variable: environment.get("KUBECONFIG").cloned(),
                 identity: identity("", &environment),
             };
-            let run = pulse(crate::hub::run(setup, manager));
+            let run = pulse(crate::hub::run(setup, source, manager));
             run.map_err(|error| placed(error, &loaded.written))
         }
         #[cfg(feature = "hub")]
@@ -124,23 +128,27 @@ fn pulse(main: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result
     code
 }
 
-async fn run_agent(config: AgentConfig, environment: Environment) -> anyhow::Result<ExitCode> {
+async fn run_agent(
+    config: AgentConfig,
+    source: reload::Source<AgentConfig>,
+    environment: Environment,
+) -> anyhow::Result<ExitCode> {
     let manager = Manager::of(&environment);
-    let mut signals = signals::Signals::install()?.telling(&manager);
+    let mut signals = signals::Signals::install()?;
     let exporter = Exporter::install()?;
     exporter.spawn_upkeep();
-    let drain_delay = config.server.drain_delay.0;
     let setup = AgentSetup {
         identity: identity(&config.identity, &environment),
         kubeconfig_variable: environment.get("KUBECONFIG").cloned(),
-        config,
+        config: config.clone(),
         exporter,
         process: process::spawn_sampler(),
         seed: rand_seed(),
     };
-    let agent = Agent::start(setup).await?;
+    let mut agent = Agent::start(setup).await?;
     manager.ready(agent.look());
-    signals.stop().await;
+    reload::until_end(&mut agent, config, source, &mut signals, &manager).await;
+    let drain_delay = agent.drain_delay();
     manager.stopping("ending: readiness fails first");
     tracing::info!(
         ?drain_delay,
@@ -148,7 +156,7 @@ async fn run_agent(config: AgentConfig, environment: Environment) -> anyhow::Res
     );
     tokio::select! {
         () = agent.stop(drain_delay) => Ok(ExitCode::SUCCESS),
-        () = signals.stop() => anyhow::bail!("aborted by a second signal"),
+        () = signals.end() => anyhow::bail!("aborted by a second signal"),
     }
 }
 
@@ -201,6 +209,20 @@ fn hub_config(
     let draft = draft(path, environment, config::HUB_VARIABLES)?;
     draft.check(|hub: &mut HubConfig| {
         hub.validate(environment.get("KUBECONFIG").map(String::as_str))
+    })
+}
+
+/// As at the start, whenever it is asked for.
+fn agent_source(file: Option<PathBuf>, environment: Environment) -> reload::Source<AgentConfig> {
+    reload::Source::new(file.clone(), move || {
+        agent_config(file.as_deref(), &environment).map(|loaded| loaded.config)
+    })
+}
+
+#[cfg(feature = "hub")]
+fn hub_source(file: Option<PathBuf>, environment: Environment) -> reload::Source<HubConfig> {
+    reload::Source::new(file.clone(), move || {
+        hub_config(file.as_deref(), &environment).map(|loaded| loaded.config)
     })
 }
 

@@ -1,11 +1,9 @@
-//! The signals that end the program.
+//! The signals that end the program, or have it read its configuration again.
 
 use anyhow::Context;
 use tokio::signal::unix::Signal;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
-
-use crate::systemd::Manager;
 
 /// SIGTERM, SIGINT and SIGHUP, from now on ours.
 #[derive(Debug)]
@@ -13,8 +11,17 @@ pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
-    manager: Manager,
 }
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wish {
+    End,
+    /// Read the configuration again.
+    Reload,
+}
+
+// === impl Signals ===
 
 impl Signals {
     /// Takes the signals from the system's default, which would end the process at once.
@@ -24,29 +31,24 @@ impl Signals {
             terminate: take(SignalKind::terminate())?,
             interrupt: take(SignalKind::interrupt())?,
             hangup: take(SignalKind::hangup())?,
-            manager: Manager::default(),
         })
     }
 
-    /// Has the service manager told of each SIGHUP, which it may wait for.
-    pub(crate) fn telling(mut self, manager: &Manager) -> Self {
-        self.manager = manager.clone();
-        self
+    /// Waits for the next one.
+    ///
+    /// # Cancel safety
+    ///
+    /// No signal is lost.
+    pub(crate) async fn next(&mut self) -> Wish {
+        tokio::select! {
+            _ = self.terminate.recv() => Wish::End,
+            _ = self.interrupt.recv() => Wish::End,
+            _ = self.hangup.recv() => Wish::Reload,
+        }
     }
 
-    /// Waits for the next one that asks the program to end. SIGHUP asks to read the configuration
-    /// again, which is answered and not done yet.
-    pub(crate) async fn stop(&mut self) {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
-                _ = self.hangup.recv() => {
-                    self.manager.reloading();
-                    tracing::warn!("SIGHUP: the configuration is not read again; restart to do so");
-                    self.manager.reloaded();
-                }
-            }
-        }
+    /// Waits for the next one that asks the program to end.
+    pub(crate) async fn end(&mut self) {
+        while self.next().await != Wish::End {}
     }
 }

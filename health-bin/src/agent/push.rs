@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -26,9 +28,12 @@ use crate::bearer::BearerToken;
 /// A report with 64 numbers and a message of 1 KiB has room.
 const BODY_MAX: usize = 16 * 1024;
 
+/// The components whose results are pushed; which they are can change.
+pub(super) type Reporters = Arc<Mutex<BTreeMap<ComponentName, Reporter>>>;
+
 /// Who may report what.
 struct Pushed {
-    components: BTreeMap<ComponentName, Reporter>,
+    components: Reporters,
     token: BearerToken,
 }
 
@@ -44,7 +49,7 @@ struct PushBody {
 }
 
 /// Takes reports for these components.
-pub(super) fn router(components: BTreeMap<ComponentName, Reporter>, token: BearerToken) -> Router {
+pub(super) fn router(components: Reporters, token: BearerToken) -> Router {
     Router::new()
         .route("/components/{name}", put(report))
         .layer(DefaultBodyLimit::max(BODY_MAX))
@@ -66,7 +71,12 @@ async fn report(
         )
             .into_response();
     }
-    let Some(reporter) = pushed.components.get(name.as_str()) else {
+    let reporter = {
+        let components = pushed.components.lock();
+        let components = components.unwrap_or_else(PoisonError::into_inner);
+        components.get(name.as_str()).cloned()
+    };
+    let Some(reporter) = reporter else {
         let text = format!("no component named {name:?} waits for pushed results\n");
         return (StatusCode::NOT_FOUND, text).into_response();
     };

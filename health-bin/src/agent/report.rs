@@ -1,7 +1,8 @@
 //! `/report`: how everything is, as JSON.
 
 use std::sync::Arc;
-use std::sync::OnceLock;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -32,7 +33,7 @@ const API_VERSION: &str = "syncer-health/v1alpha1";
 #[derive(Debug, Clone)]
 pub(super) struct Source {
     monitor: Monitor,
-    sync_engine: Arc<OnceLock<ComponentName>>,
+    sync_engine: Arc<Mutex<Option<ComponentName>>>,
     process: watch::Receiver<ProcessSample>,
     started: Instant,
 }
@@ -45,25 +46,27 @@ impl Source {
         sync_engine: Option<ComponentName>,
         process: watch::Receiver<ProcessSample>,
     ) -> Self {
-        let named = sync_engine.map_or_else(OnceLock::new, OnceLock::from);
         Self {
             monitor,
-            sync_engine: Arc::new(named),
+            sync_engine: Arc::new(Mutex::new(sync_engine)),
             process,
             started: Instant::now(),
         }
     }
 
-    /// Marks the component whose numbers are the report's. Only the first one counts.
-    #[cfg(feature = "hub")]
-    pub(super) fn set_sync_engine(&self, component: ComponentName) {
-        let _ = self.sync_engine.set(component);
+    /// Marks the component whose numbers are the report's from now on.
+    pub(super) fn set_sync_engine(&self, component: Option<ComponentName>) {
+        *self
+            .sync_engine
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = component;
     }
 
     /// The four numbers of the sync engine; absent where there is none, and while nobody has said
     /// them lately.
     pub(super) fn sync_stats(&self, now: Instant) -> SyncStats {
-        let engine = self.sync_engine.get();
+        let engine = self.sync_engine.lock();
+        let engine = engine.unwrap_or_else(PoisonError::into_inner).clone();
         let known = engine.and_then(|name| self.monitor.component(name.as_str(), now));
         let Some(health) = known.filter(|health| health.reason != reasons::STALE) else {
             return SyncStats::default();

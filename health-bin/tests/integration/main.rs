@@ -11,6 +11,8 @@ mod commands;
 
 mod probes;
 
+mod reload;
+
 mod kinds;
 
 mod blocked;

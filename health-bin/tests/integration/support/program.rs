@@ -21,14 +21,16 @@ use super::secs;
 pub(crate) struct Program {
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
-    _folder: TempDir,
+    folder: TempDir,
 }
+
+const CONFIG: &str = "config.yaml";
 
 impl Program {
     /// Starts a command with a configuration, and the environment that is given only.
     pub(crate) fn start(command: &str, config: &str, environment: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
-        let file = folder.path().join("config.yaml");
+        let file = folder.path().join(CONFIG);
         std::fs::write(&file, config).expect("the configuration can be written");
         let mut program = syncer_health();
         program.arg(command).arg("--config").arg(&file);
@@ -61,11 +63,14 @@ impl Program {
                 lines.lock().expect("no reader panics").push(line);
             }
         });
-        Self {
-            child,
-            log,
-            _folder: folder,
-        }
+        Self { child, log, folder }
+    }
+
+    /// Puts another configuration in its place, as a whole.
+    pub(crate) fn reconfigure(&self, config: &str) {
+        let [new, file] = ["new.yaml", CONFIG].map(|name| self.folder.path().join(name));
+        std::fs::write(&new, config).expect("the configuration can be written");
+        std::fs::rename(&new, &file).expect("a file can be replaced");
     }
 
     /// Everything logged so far.
