@@ -1,18 +1,30 @@
 //! The command line.
 
+mod help;
+
+mod status;
+
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::CommandFactory;
+use clap::FromArgMatches;
 use clap::Parser;
 use clap::Subcommand;
+use clap_complete::Shell;
 
 #[cfg(feature = "hub")]
 use crate::config::ConfigDuration;
+use crate::http::Url;
+use crate::status::AGENT_URL;
+
+pub(crate) use status::OutputFormat;
+pub(crate) use status::StatusArgs;
 
 /// Tells a control plane, within seconds and without false alarms, whether the agent on every
 /// member cluster is alive and healthy.
 #[derive(Debug, Parser)]
-#[command(name = "syncer-health", version, max_term_width = 100)]
+#[command(name = PROGRAM, version, max_term_width = 100, after_help = help::TOP)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -21,20 +33,51 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the agent beside a syncer: checks, probes, metrics and heartbeats.
+    ///
+    /// It checks the syncer from outside (HTTP, TCP, a program, its Prometheus metrics),
+    /// answers /livez, /readyz, /startupz, /report and /metrics on server.bind, and sends
+    /// heartbeats by the tunnel to a hub, as a Lease, or by both.
+    #[command(verbatim_doc_comment, after_help = help::RUN)]
     Run(RunArgs),
     /// Run the hub: accept tunnels, find the silent.
+    ///
+    /// Agents dial in on server.bind. People and monitors look on ops.bind: the page at /,
+    /// /fleet, /events, /metrics. With a control plane it reads Leases too, and writes on
+    /// each SyncTarget whether its agent lives.
     #[cfg(feature = "hub")]
+    #[command(verbatim_doc_comment, after_help = help::HUB)]
     Hub(RunArgs),
     /// Run a hub and some agents in one process on loopback, and print where to look.
+    ///
+    /// No cluster is touched. Each agent has a simulated sync engine whose queue and errors
+    /// rise and fall within a minute.
     #[cfg(feature = "hub")]
+    #[command(verbatim_doc_comment, after_help = help::DEMO)]
     Demo(DemoArgs),
     /// Ask a running agent's probe: exit code 0 if it holds, 1 if not or if nothing answers.
+    ///
+    /// For exec probes in images without a shell. It prints what the probe stands on, a line
+    /// for each component, and answers within 10 s. A hub has livez and readyz too.
+    #[command(verbatim_doc_comment, after_help = help::PROBE)]
     Probe(ProbeArgs),
+    /// Show how an agent or a hub's fleet is.
+    ///
+    /// It finds out by itself which of the two answers. Of an agent it shows the verdict, the
+    /// components (the sickest first) and the transports; of a hub the agents, the silent
+    /// first. AGE is how long ago a component was checked, FAILURES how often it has failed
+    /// in a row. REASON is why an agent is silent, or else what ails it.
+    #[command(verbatim_doc_comment, after_help = help::STATUS)]
+    Status(StatusArgs),
     /// Look at the configuration.
+    #[command(after_help = help::CONFIG)]
     Config(ConfigArgs),
     /// Print what is applied to a control plane before an agent runs.
     #[cfg(feature = "transport-lease")]
+    #[command(after_help = help::MANIFESTS)]
     Manifests(ManifestsArgs),
+    /// Print what a shell needs to complete this program's command line.
+    #[command(after_help = help::COMPLETIONS)]
+    Completions(CompletionsArgs),
 }
 
 #[derive(Debug, Args)]
@@ -60,9 +103,16 @@ pub(crate) struct ProbeArgs {
     /// Which probe.
     #[arg(value_parser = ["livez", "readyz", "startupz"])]
     pub(crate) probe: String,
-    /// Where the agent answers.
-    #[arg(long, default_value = "http://127.0.0.1:8081")]
-    pub(crate) url: String,
+    /// Where the agent answers: its server.bind.
+    #[arg(long, default_value = AGENT_URL)]
+    pub(crate) url: Url,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// Which shell.
+    #[arg(value_enum)]
+    pub(crate) shell: Shell,
 }
 
 #[derive(Debug, Args)]
@@ -110,9 +160,118 @@ pub(crate) struct ConfigTarget {
     pub(crate) config: Option<PathBuf>,
 }
 
+/// The name by which the program is called.
+pub(crate) const PROGRAM: &str = "syncer-health";
+
+/// Reads the arguments of this process; what they cannot mean, and `--help`, end it.
+pub(crate) fn parse() -> Cli {
+    let matches = command().get_matches();
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+/// The command line, with its commands in groups.
+pub(crate) fn command() -> clap::Command {
+    // Only what is built has `help` among its commands.
+    let mut built = Cli::command();
+    built.build();
+    let template = template(&built);
+    Cli::command()
+        .help_template(template)
+        .mut_subcommands(|command| match about(&command) {
+            Some(about) => command.about(about),
+            None => command,
+        })
+}
+
+/// What a command is for, without the full stop that it has in its documentation.
+fn about(command: &clap::Command) -> Option<String> {
+    let about = command.get_about()?.to_string();
+    Some(about.trim_end_matches('.').to_owned())
+}
+
+/// The top level's help. The commands and what they are for are the ones that there are; clap itself
+/// knows one group only.
+fn template(command: &clap::Command) -> String {
+    let shown = |name: &str| {
+        let found = command
+            .get_subcommands()
+            .find(|one| one.get_name() == name)?;
+        let about = about(found).unwrap_or_default();
+        Some(format!("  {name:<13}{about}\n"))
+    };
+    let mut template = "{about-with-newline}\n{usage-heading} {usage}\n".to_owned();
+    for (group, names) in help::GROUPS {
+        let lines: String = names.iter().filter_map(|name| shown(name)).collect();
+        template.push_str(&format!("\n{group}:\n{lines}"));
+    }
+    template + "\nOptions:\n{options}{after-help}"
+}
+
 #[cfg(feature = "hub")]
 fn parse_duration(text: &str) -> Result<ConfigDuration, String> {
     humantime::parse_duration(text)
         .map(ConfigDuration)
         .map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_one_that_clap_accepts() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn each_command_stands_in_one_group() {
+        let mut command = Cli::command();
+        command.build();
+        for name in command.get_subcommands().map(clap::Command::get_name) {
+            let groups = help::GROUPS.iter().flat_map(|(_, names)| *names);
+            assert_eq!(groups.filter(|one| **one == name).count(), 1, "{name}");
+        }
+        let help = self::command().render_help().to_string();
+        let (_, look) = help.split_once("\nLook:\n").expect("a group");
+        assert!(
+            look.starts_with("  status       Show how an agent"),
+            "{help}"
+        );
+        assert!(help.contains("\n  -V, --version"), "{help}");
+    }
+
+    #[test]
+    fn each_command_has_examples_that_parse_and_says_its_exit_codes() {
+        let command = command();
+        let mut commands: Vec<&clap::Command> = command.get_subcommands().collect();
+        commands.push(&command);
+        for command in commands {
+            let name = command.get_name();
+            let help = command.get_after_help().map(ToString::to_string);
+            let help = help.unwrap_or_else(|| panic!("{name} has no examples"));
+            assert!(help.contains("Exit codes: 0"), "{name}: {help}");
+            let examples: Vec<_> = help.lines().filter_map(example).collect();
+            assert!(examples.len() >= 2, "{name}: {help}");
+            for example in examples {
+                let parsed = Cli::try_parse_from(&example);
+                let feature = cfg!(feature = "hub")
+                    || !example
+                        .iter()
+                        .any(|word| word.contains("hub") || word == "demo");
+                assert!(
+                    parsed.is_ok() || !feature,
+                    "{name}: {example:?}: {parsed:?}"
+                );
+            }
+        }
+    }
+
+    /// The words of an example, up to where the shell or a comment begins.
+    fn example(line: &str) -> Option<Vec<String>> {
+        let rest = line.strip_prefix("  ")?;
+        rest.starts_with(PROGRAM).then_some(())?;
+        let words = rest.split("   ").next()?.split(' ');
+        let ours = words.take_while(|word| !["|", ">"].contains(word));
+        Some(ours.map(str::to_owned).collect())
+    }
 }

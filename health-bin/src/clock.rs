@@ -40,6 +40,11 @@ impl WallClock {
     }
 }
 
+/// The wall-clock time, read now, to show how old another's times are.
+pub(crate) fn wall() -> Timestamp {
+    Timestamp::now()
+}
+
 /// The clock that runs through suspend, as a time since boot.
 #[cfg(feature = "hub")]
 pub(crate) fn boot() -> Duration {

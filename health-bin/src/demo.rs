@@ -147,6 +147,8 @@ fn print_where_to_look(hub: &Hub, agents: &[Agent]) {
         "\nA hub and its agents run in this process. Look at the fleet, in a browser or here:\n",
     );
     say(&mut out, &format!("  http://{ops}/"));
+    let status = format!("  syncer-health status --url http://{ops} --watch");
+    say(&mut out, &status);
     say(&mut out, &format!("  curl -s http://{ops}/fleet"));
     say(
         &mut out,

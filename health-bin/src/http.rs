@@ -1,4 +1,6 @@
-//! HTTP, served with a limit on everything, and a small client for `probe`.
+//! HTTP, served with a limit on everything, and a small client for `probe` and `status`.
+
+mod url;
 
 mod client;
 
@@ -8,6 +10,8 @@ mod stall;
 
 mod timer;
 
-pub(crate) use client::get;
+pub(crate) use client::Client;
+pub(crate) use client::Open;
 pub(crate) use serve::Limits;
 pub(crate) use serve::serve;
+pub(crate) use url::Url;

@@ -41,8 +41,6 @@ mod files;
 
 mod reload;
 
-mod target;
-
 mod tls;
 
 mod auth;

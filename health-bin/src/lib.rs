@@ -26,6 +26,12 @@ mod demo;
 
 mod probe;
 
+mod status;
+
+mod completions;
+
+mod target;
+
 #[cfg(feature = "transport-lease")]
 mod manifests;
 

@@ -2,18 +2,39 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context;
+use hyper::StatusCode;
+
 use crate::cli::ProbeArgs;
-use crate::http;
+use crate::http::Client;
 use crate::run::say;
+
+/// A probe's answer has a line for each component; more than this is not read.
+const BODY_MAX: usize = 1024 * 1024;
 
 /// Exit code 0 if the probe holds, 1 if not or if nothing answers.
 pub(crate) async fn run(args: ProbeArgs) -> anyhow::Result<ExitCode> {
-    let url = format!("{}/{}?verbose", args.url.trim_end_matches('/'), args.probe);
-    let (status, text) = http::get(&url).await?;
-    say(&mut std::io::stdout(), text.trim_end());
-    Ok(if status.is_success() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    let ProbeArgs { probe, url } = args;
+    let client = Client::new(url, None);
+    let (status, text) = client
+        .get(&format!("/{probe}?verbose"), BODY_MAX)
+        .await
+        .with_context(|| {
+            let url = client.url();
+            format!("{probe}: nothing answers at {url} (--url is where the agent's server.bind is)")
+        })?;
+    match status {
+        StatusCode::OK => {
+            say(&mut std::io::stdout(), text.trim_end());
+            Ok(ExitCode::SUCCESS)
+        }
+        StatusCode::SERVICE_UNAVAILABLE => {
+            say(&mut std::io::stdout(), text.trim_end());
+            Ok(ExitCode::FAILURE)
+        }
+        other => {
+            let url = client.url();
+            anyhow::bail!("{probe}: {url}/{probe} answered {other}, so it is no probe of an agent")
+        }
+    }
 }

@@ -7,19 +7,19 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::Parser;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::agent::Agent;
 use crate::agent::AgentSetup;
 use crate::agent::identity;
-use crate::cli::Cli;
+use crate::cli;
 use crate::cli::Command;
 use crate::cli::ConfigAction;
 use crate::cli::ConfigTarget;
 #[cfg(feature = "transport-lease")]
 use crate::cli::Manifests;
+use crate::completions;
 use crate::config;
 use crate::config::AgentConfig;
 use crate::config::ConfigError;
@@ -40,6 +40,7 @@ use crate::probe;
 use crate::process;
 use crate::reload;
 use crate::signals;
+use crate::status;
 use crate::systemd::Manager;
 use crate::telemetry::Exporter;
 
@@ -49,7 +50,7 @@ const EXIT_CONFIG: u8 = 2;
 /// Runs the program; every error ends up here: with its chain, on one line; what is wrong with a
 /// configuration on a line each.
 pub(crate) fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = cli::parse();
     // With two rustls providers in a build none is the default, so one is chosen here.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match dispatch(cli.command) {
@@ -99,6 +100,8 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         #[cfg(feature = "hub")]
         Command::Demo(args) => pulse(crate::demo::run(args)),
         Command::Probe(args) => pulse(probe::run(args)),
+        Command::Status(args) => pulse(status::run(args, &environment)),
+        Command::Completions(args) => completions::run(&args),
         Command::Config(args) => configuration(args.action, &environment),
         #[cfg(feature = "transport-lease")]
         Command::Manifests(args) => match args.what {

@@ -26,7 +26,6 @@ pub(crate) enum Wish {
 impl Signals {
     /// Takes the signals from the system's default, which would end the process at once.
     pub(crate) fn install() -> anyhow::Result<Self> {
-        let take = |kind| signal(kind).context("cannot listen for signals");
         Ok(Self {
             terminate: take(SignalKind::terminate())?,
             interrupt: take(SignalKind::interrupt())?,
@@ -51,4 +50,19 @@ impl Signals {
     pub(crate) async fn end(&mut self) {
         while self.next().await != Wish::End {}
     }
+}
+
+/// Waits until a command that runs until it is ended is: by Ctrl-C (SIGINT), or by SIGTERM.
+pub(crate) async fn end_asked() -> anyhow::Result<()> {
+    let mut terminate = take(SignalKind::terminate())?;
+    let mut interrupt = take(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+fn take(kind: SignalKind) -> anyhow::Result<Signal> {
+    signal(kind).context("cannot listen for signals")
 }

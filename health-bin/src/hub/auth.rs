@@ -172,7 +172,7 @@ impl Auth {
             Some(Certified::Other(subject)) => {
                 let why = format!(
                     "the client certificate's common name is {subject:?}, expected {}",
-                    super::target::EXPECTED
+                    crate::target::EXPECTED
                 );
                 return Err(Denied::Forbidden(why));
             }

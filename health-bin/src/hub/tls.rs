@@ -21,9 +21,9 @@ use tokio_rustls::server::TlsStream;
 use x509_parser::parse_x509_certificate;
 
 use super::reload::Reloaded;
-use super::target::parse_target;
 use crate::config::ConfigError;
 use crate::config::HubTlsConfig;
+use crate::target::parse_target;
 
 /// What a TLS handshake needs, as the files say it.
 #[derive(Debug, Clone)]

@@ -9,6 +9,8 @@ mod bad_input;
 
 mod commands;
 
+mod status;
+
 mod probes;
 
 mod reload;

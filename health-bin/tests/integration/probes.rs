@@ -203,7 +203,7 @@ async fn a_second_signal_aborts() {
 }
 
 /// An agent that checks the service and its metrics, and where it answers.
-async fn agent(service: &Service) -> (Program, std::net::SocketAddr) {
+pub(crate) async fn agent(service: &Service) -> (Program, std::net::SocketAddr) {
     let at = service.address();
     let config = format!(
         "

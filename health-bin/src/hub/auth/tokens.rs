@@ -12,9 +12,9 @@ use health_heartbeat::AgentId;
 use secrecy::ExposeSecret;
 use secrecy::SecretString;
 
-use super::super::target;
-use super::super::target::parse_target;
 use crate::bearer::same;
+use crate::target;
+use crate::target::parse_target;
 
 /// The static tokens.
 ///

@@ -90,6 +90,8 @@ pub(super) struct AgentDetail<'a> {
     instances: Vec<InstanceShown<'a>>,
     report: Option<&'a RawValue>,
     transitions: Vec<TransitionShown>,
+    /// Ages are this minus the other times: of one clock.
+    now: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -239,6 +241,7 @@ impl AgentDetailCopy {
             instances: instances.collect(),
             report: self.report.as_deref(),
             transitions: transitions.collect(),
+            now: wall.show(wall.instant()),
         }
     }
 }

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use tokio::io::AsyncBufReadExt;
 use tokio::io::BufReader;
 use tokio::process::Child;
+use tokio::process::ChildStdout;
 use tokio::process::Command;
 
 use super::Answer;
@@ -21,6 +22,7 @@ use super::secs;
 pub(crate) struct Program {
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
+    /// With its configuration.
     folder: TempDir,
 }
 
@@ -35,21 +37,30 @@ impl Program {
         let mut program = syncer_health();
         program.arg(command).arg("--config").arg(&file);
         program.envs(environment.iter().copied());
+        program.stdout(Stdio::null());
         Self::run(program, folder)
     }
 
     /// Starts a command without a configuration.
     #[cfg(all(feature = "hub", feature = "transport-lease"))]
     pub(crate) fn bare(args: &[&str]) -> Self {
-        let folder = TempDir::new().expect("a temporary folder");
         let mut program = syncer_health();
-        program.args(args);
-        Self::run(program, folder)
+        program.args(args).stdout(Stdio::null());
+        Self::run(program, TempDir::new().expect("a temporary folder"))
+    }
+
+    /// Starts a command without a configuration, and gives what it prints as it does.
+    pub(crate) fn printing(args: &[&str]) -> (Self, ChildStdout) {
+        let mut program = syncer_health();
+        program.args(args).stdout(Stdio::piped());
+        let mut program = Self::run(program, TempDir::new().expect("a temporary folder"));
+        let stdout = program.child.stdout.take().expect("stdout is piped");
+        (program, stdout)
     }
 
     fn run(mut program: Command, folder: TempDir) -> Self {
         let mut child = program
-            .stdout(Stdio::null())
+            .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()

@@ -3,10 +3,10 @@
 use health_heartbeat::AgentId;
 
 /// What is expected of such a text, for errors.
-pub(super) const EXPECTED: &str = "WORKSPACE/NAME, with - for an empty workspace";
+pub(crate) const EXPECTED: &str = "WORKSPACE/NAME, with - for an empty workspace";
 
 /// Reads `WORKSPACE/NAME`; an empty workspace is written `-`.
-pub(super) fn parse_target(text: &str) -> Option<AgentId> {
+pub(crate) fn parse_target(text: &str) -> Option<AgentId> {
     let (workspace, name) = text.split_once('/')?;
     if workspace.is_empty() || name.is_empty() || name.contains('/') {
         return None;
