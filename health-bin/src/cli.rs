@@ -71,7 +71,7 @@ pub(crate) enum Command {
     /// Look at the configuration.
     #[command(after_help = help::CONFIG)]
     Config(ConfigArgs),
-    /// Print what is applied to a control plane before an agent runs.
+    /// Print what is applied to a control plane before an agent runs, or the agent itself.
     #[cfg(feature = "transport-lease")]
     #[command(after_help = help::MANIFESTS)]
     Manifests(ManifestsArgs),
@@ -143,10 +143,27 @@ pub(crate) enum Manifests {
     Crd,
     /// The least rights of the agent of this configuration; bind them to its user.
     Rbac(RunArgs),
+    /// The agent of this configuration as a Deployment, with a Secret by reference for each folder
+    /// that the configuration names files in.
+    Agent(AgentManifestsArgs),
     /// The least rights of the hub of this configuration, in each workspace that it watches, and
     /// for the Lease by which hubs lead in turn.
     #[cfg(feature = "hub")]
     Hub(RunArgs),
+}
+
+#[cfg(feature = "transport-lease")]
+#[derive(Debug, Args)]
+pub(crate) struct AgentManifestsArgs {
+    /// The configuration file, which goes into a ConfigMap as it is.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// The namespace of the objects.
+    #[arg(long, default_value = "syncer-health")]
+    pub(crate) namespace: String,
+    /// The image that the container runs.
+    #[arg(long, default_value = concat!("syncer-health:", env!("CARGO_PKG_VERSION")))]
+    pub(crate) image: String,
 }
 
 #[derive(Debug, Args)]

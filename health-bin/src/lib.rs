@@ -10,6 +10,8 @@ mod cli;
 
 mod config;
 
+mod configured;
+
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;

@@ -1,4 +1,4 @@
-//! `manifests`: what is applied to a control plane before an agent runs.
+//! `manifests`: what is applied to a control plane before an agent runs, and the agent itself.
 
 use std::process::ExitCode;
 
@@ -7,17 +7,26 @@ use health_transport_lease::LeaseConfig;
 use health_transport_lease::manifests;
 use serde_json::Value;
 
+use crate::cli::AgentManifestsArgs;
 use crate::config::AgentConfig;
 #[cfg(feature = "hub")]
 use crate::config::HubConfig;
 use crate::run::say;
 
-/// The names of the roles of an agent, before the target's name.
-const ROLE: &str = "syncer-health";
+mod agent;
 
-/// The name of a hub's roles.
-#[cfg(feature = "hub")]
-const HUB_ROLE: &str = "syncer-health-hub";
+/// The names that the objects have.
+mod names {
+    /// What it all belongs to; an agent's roles have the target's name behind it.
+    pub(super) const APPLICATION: &str = "syncer-health";
+
+    /// An agent in the cluster that it runs in.
+    pub(super) const AGENT: &str = "syncer-health-agent";
+
+    /// A hub's roles.
+    #[cfg(feature = "hub")]
+    pub(super) const HUB: &str = "syncer-health-hub";
+}
 
 /// Prints the SyncTarget's definition.
 pub(crate) fn crd() -> anyhow::Result<ExitCode> {
@@ -26,6 +35,34 @@ pub(crate) fn crd() -> anyhow::Result<ExitCode> {
 
 /// Prints the least rights of the agent of this configuration.
 pub(crate) fn rbac(config: &AgentConfig) -> anyhow::Result<ExitCode> {
+    print(&roles(config)?)
+}
+
+/// Prints the agent of this configuration as a Deployment. Its rights are printed too where they
+/// are for the cluster that it runs in; elsewhere they are for another server.
+pub(crate) fn agent(
+    config: &AgentConfig,
+    text: &str,
+    args: &AgentManifestsArgs,
+) -> anyhow::Result<ExitCode> {
+    let source = agent::Source {
+        config,
+        text,
+        namespace: &args.namespace,
+        image: &args.image,
+    };
+    let mut objects = agent::objects(&source)?;
+    if config.cluster.enabled && config.cluster.in_cluster {
+        let subject = agent::subject(&args.namespace);
+        for role in roles(config)? {
+            let binding = agent::binding(&role, &subject);
+            objects.extend([role, binding]);
+        }
+    }
+    print(&objects)
+}
+
+fn roles(config: &AgentConfig) -> anyhow::Result<Vec<Value>> {
     let target = &config.sync_target.name;
     anyhow::ensure!(
         !target.is_empty(),
@@ -33,7 +70,7 @@ pub(crate) fn rbac(config: &AgentConfig) -> anyhow::Result<ExitCode> {
     );
     let section = &config.heartbeat.lease;
     let lease = LeaseConfig::new(&section.namespace, &section.name, target)?;
-    let name = format!("{ROLE}-{target}");
+    let name = format!("{}-{target}", names::APPLICATION);
     let mut roles = Vec::new();
     if section.enabled {
         roles.push(manifests::lease_role(
@@ -44,7 +81,7 @@ pub(crate) fn rbac(config: &AgentConfig) -> anyhow::Result<ExitCode> {
         ));
     }
     roles.push(manifests::target_role(&name, target));
-    print(&roles)
+    Ok(roles)
 }
 
 /// Prints the least rights of the hub of this configuration: those in each workspace that it
@@ -57,10 +94,10 @@ pub(crate) fn hub(config: &HubConfig) -> anyhow::Result<ExitCode> {
         write_conditions: cluster.write_conditions,
         token_review: config.auth.token_review,
     };
-    let mut roles = manifests::hub_roles(HUB_ROLE, rights);
+    let mut roles = manifests::hub_roles(names::HUB, rights);
     if cluster.leader_lease.enabled {
         roles.push(manifests::lease_role(
-            &format!("{HUB_ROLE}-leader"),
+            &format!("{}-leader", names::HUB),
             &cluster.namespace,
             &cluster.leader_lease.name,
             true,

@@ -2,13 +2,9 @@
 
 use std::future::Future;
 use std::io::Write;
-use std::path::Path;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::agent::Agent;
 use crate::agent::AgentSetup;
@@ -23,14 +19,8 @@ use crate::completions;
 use crate::config;
 use crate::config::AgentConfig;
 use crate::config::ConfigError;
-use crate::config::Draft;
 use crate::config::Environment;
-#[cfg(feature = "hub")]
-use crate::config::HubConfig;
-use crate::config::Loaded;
-use crate::config::Source;
-use crate::config::Tree;
-use crate::config::Variables;
+use crate::configured;
 #[cfg(feature = "hub")]
 use crate::hub::HubSetup;
 use crate::logging;
@@ -75,17 +65,17 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         .collect();
     match command {
         Command::Run(args) => {
-            let source = agent_source(args.config.clone(), environment.clone());
-            let loaded = agent_config(args.config.as_deref(), &environment)?;
+            let source = configured::agent_source(args.config.clone(), environment.clone());
+            let loaded = configured::agent(args.config.as_deref(), &environment)?;
             logging::init(loaded.config.log);
             warn(&loaded.warnings);
             let run = pulse(run_agent(loaded.config, source, environment));
-            run.map_err(|error| placed(error, &loaded.written))
+            run.map_err(|error| configured::placed(error, &loaded.written))
         }
         #[cfg(feature = "hub")]
         Command::Hub(args) => {
-            let source = hub_source(args.config.clone(), environment.clone());
-            let loaded = hub_config(args.config.as_deref(), &environment)?;
+            let source = configured::hub_source(args.config.clone(), environment.clone());
+            let loaded = configured::hub(args.config.as_deref(), &environment)?;
             logging::init(loaded.config.log);
             warn(&loaded.warnings);
             let manager = Manager::of(&environment);
@@ -95,7 +85,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
                 identity: identity("", &environment),
             };
             let run = pulse(crate::hub::run(setup, source, manager));
-            run.map_err(|error| placed(error, &loaded.written))
+            run.map_err(|error| configured::placed(error, &loaded.written))
         }
         #[cfg(feature = "hub")]
         Command::Demo(args) => pulse(crate::demo::run(args)),
@@ -104,18 +94,33 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Completions(args) => completions::run(&args),
         Command::Config(args) => configuration(args.action, &environment),
         #[cfg(feature = "transport-lease")]
-        Command::Manifests(args) => match args.what {
-            Manifests::Crd => manifests::crd(),
-            Manifests::Rbac(args) => {
-                let loaded = agent_config(args.config.as_deref(), &environment)?;
-                manifests::rbac(&loaded.config)
-            }
-            #[cfg(feature = "hub")]
-            Manifests::Hub(args) => {
-                let loaded = hub_config(args.config.as_deref(), &environment)?;
-                manifests::hub(&loaded.config)
-            }
-        },
+        Command::Manifests(args) => print_manifests(args.what, &environment),
+    }
+}
+
+/// The files that the configuration names are those of another machine: none is opened.
+#[cfg(feature = "transport-lease")]
+fn print_manifests(what: Manifests, environment: &Environment) -> anyhow::Result<ExitCode> {
+    match what {
+        Manifests::Crd => manifests::crd(),
+        Manifests::Rbac(args) => {
+            let file = configured::read(args.config.as_deref())?;
+            let config = configured::unchecked(&file, environment, config::AGENT_VARIABLES)?;
+            manifests::rbac(&config)
+        }
+        Manifests::Agent(args) => {
+            let file = configured::read(Some(&args.config))?;
+            // What this shell's environment says is not what the container's says.
+            let none = Environment::new();
+            let config = configured::unchecked(&file, &none, config::AGENT_VARIABLES)?;
+            manifests::agent(&config, &file.text, &args)
+        }
+        #[cfg(feature = "hub")]
+        Manifests::Hub(args) => {
+            let file = configured::read(args.config.as_deref())?;
+            let config = configured::unchecked(&file, environment, config::HUB_VARIABLES)?;
+            manifests::hub(&config)
+        }
     }
 }
 
@@ -179,11 +184,11 @@ fn configuration(action: ConfigAction, environment: &Environment) -> anyhow::Res
             let path = target.config.as_deref();
             #[cfg(feature = "hub")]
             let warnings = match target.hub {
-                true => hub_config(path, environment)?.warnings,
-                false => agent_config(path, environment)?.warnings,
+                true => configured::hub(path, environment)?.warnings,
+                false => configured::agent(path, environment)?.warnings,
             };
             #[cfg(not(feature = "hub"))]
-            let warnings = agent_config(path, environment)?.warnings;
+            let warnings = configured::agent(path, environment)?.warnings;
             for warning in warnings {
                 say(&mut std::io::stderr(), &format!("warning: {warning}"));
             }
@@ -191,68 +196,6 @@ fn configuration(action: ConfigAction, environment: &Environment) -> anyhow::Res
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn agent_config(
-    path: Option<&Path>,
-    environment: &Environment,
-) -> Result<Loaded<AgentConfig>, ConfigError> {
-    let draft = draft(path, environment, config::AGENT_VARIABLES)?;
-    draft.check(|agent: &mut AgentConfig| {
-        agent.surround(environment);
-        agent.validate(environment.get("KUBECONFIG").map(String::as_str))
-    })
-}
-
-#[cfg(feature = "hub")]
-fn hub_config(
-    path: Option<&Path>,
-    environment: &Environment,
-) -> Result<Loaded<HubConfig>, ConfigError> {
-    let draft = draft(path, environment, config::HUB_VARIABLES)?;
-    draft.check(|hub: &mut HubConfig| {
-        hub.validate(environment.get("KUBECONFIG").map(String::as_str))
-    })
-}
-
-/// As at the start, whenever it is asked for.
-fn agent_source(file: Option<PathBuf>, environment: Environment) -> reload::Source<AgentConfig> {
-    reload::Source::new(file.clone(), move || {
-        agent_config(file.as_deref(), &environment).map(|loaded| loaded.config)
-    })
-}
-
-#[cfg(feature = "hub")]
-fn hub_source(file: Option<PathBuf>, environment: Environment) -> reload::Source<HubConfig> {
-    reload::Source::new(file.clone(), move || {
-        hub_config(file.as_deref(), &environment).map(|loaded| loaded.config)
-    })
-}
-
-fn draft<C: Default + Serialize + DeserializeOwned>(
-    path: Option<&Path>,
-    environment: &Environment,
-    variables: Variables,
-) -> Result<Draft<C>, ConfigError> {
-    let file = path.map(|path| path.display().to_string());
-    let text = path.map(std::fs::read_to_string).transpose();
-    let text = text.map_err(|error| {
-        let file = file.as_deref().unwrap_or_default();
-        ConfigError::one("--config", format!("cannot read {file:?}: {error}"))
-    })?;
-    let source = Source {
-        file: file.as_deref(),
-        text: text.as_deref().unwrap_or_default(),
-    };
-    Ok(config::load(source, environment, variables))
-}
-
-/// What turns out to be wrong with the configuration only when it is used has a place too.
-fn placed(error: anyhow::Error, written: &Tree) -> anyhow::Error {
-    match error.downcast::<ConfigError>() {
-        Ok(error) => written.locate(error).into(),
-        Err(error) => error,
-    }
 }
 
 fn warn(warnings: &[String]) {

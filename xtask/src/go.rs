@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context;
 use xshell::Shell;
 use xshell::cmd;
 
@@ -14,6 +15,20 @@ pub(crate) fn is_there(sh: &Shell) -> bool {
         .ignore_stderr()
         .read()
         .is_ok()
+}
+
+/// The version of `module` that the folder's go.mod pins.
+pub(crate) fn pinned(sh: &Shell, folder: &str, module: &str) -> anyhow::Result<String> {
+    let file = format!("{folder}/go.mod");
+    let text = sh.read_file(&file)?;
+    let version = text.lines().find_map(|line| {
+        let line = line.trim().trim_start_matches("require ");
+        let rest = line.strip_prefix(module)?;
+        let version = rest.split_whitespace().next()?;
+        (rest.starts_with(' ') && version.starts_with('v')).then_some(version)
+    });
+    let version = version.with_context(|| format!("{file} pins no {module}"))?;
+    Ok(version.to_owned())
 }
 
 /// Builds `package` in `folder`, once: `key` tells one version from another.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use xshell::Shell;
 use xshell::cmd;
 
+use crate::apiserver;
 use crate::go;
 use crate::kcp;
 use crate::kcp::Kcp;
@@ -62,6 +63,7 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
         return Ok(());
     }
     let peer = go::build(sh, "xtask/peer", ".", "peer", &go::fingerprint(sh, &PEER)?)?;
+    let programs = apiserver::programs(sh)?;
     let folder = project_root()?.join("target/integration-kcp");
     // Some tests start and kill one of their own.
     let binary = std::path::absolute(kcp::binary(sh, args.kcp_bin.clone())?)?;
@@ -80,6 +82,9 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
     let _kubeconfig = sh.push_env("SYNCER_HEALTH_TEST_KUBECONFIG", kubeconfig);
     let _binary = sh.push_env("SYNCER_HEALTH_TEST_KCP_BIN", binary);
     let _peer = sh.push_env("SYNCER_HEALTH_TEST_PEER", peer);
+    let _apiserver = sh.push_env("SYNCER_HEALTH_TEST_KUBE_APISERVER", programs.apiserver);
+    let _etcd = sh.push_env("SYNCER_HEALTH_TEST_ETCD", programs.etcd);
+    let _kubectl = sh.push_env("SYNCER_HEALTH_TEST_KUBECTL", programs.kubectl);
     let filter = &args.filter;
     // The program's suites first: each waits until kcp is ready.
     for suite in [

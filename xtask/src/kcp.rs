@@ -43,6 +43,9 @@ pub(crate) struct Kcp {
     folder: PathBuf,
 }
 
+/// Where its version is pinned.
+const FOLDER: &str = "xtask/kcp";
+
 /// kcp writes its kubeconfig within a few seconds of its start.
 const KUBECONFIG_WAIT: Duration = Duration::from_secs(120);
 
@@ -75,29 +78,14 @@ pub(crate) fn binary(sh: &Shell, given: Option<PathBuf>) -> anyhow::Result<PathB
         anyhow::ensure!(given.is_file(), "--kcp-bin: {given:?} is no file");
         return Ok(given);
     }
-    let version = pinned(sh)?;
+    let version = go::pinned(sh, FOLDER, "github.com/kcp-dev/kcp")?;
     go::build(
         sh,
-        "xtask/kcp",
+        FOLDER,
         "github.com/kcp-dev/kcp/cmd/kcp",
         "kcp",
         &version,
     )
-}
-
-/// The version that go.mod pins.
-fn pinned(sh: &Shell) -> anyhow::Result<String> {
-    let module = sh.read_file("xtask/kcp/go.mod")?;
-    let mut lines = module.lines().map(str::trim);
-    let line = lines.find_map(|line| {
-        line.trim_start_matches("require ")
-            .strip_prefix("github.com/kcp-dev/kcp v")
-    });
-    let version = line.and_then(|rest| rest.split_whitespace().next());
-    Ok(format!(
-        "v{}",
-        version.context("xtask/kcp/go.mod pins no kcp")?
-    ))
 }
 
 fn stop(sh: &Shell, folder: &Path) -> anyhow::Result<()> {

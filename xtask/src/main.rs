@@ -11,6 +11,8 @@ use clap::Parser;
 use clap::Subcommand;
 use xshell::Shell;
 
+mod apiserver;
+
 mod bench;
 
 mod browser;
@@ -57,7 +59,7 @@ enum Task {
     Test,
     /// Run everything that CI runs: the tests and all the rest.
     Ci(ci::Args),
-    /// Run the suites on a real kcp, with real Go peers and with real monitoring plugins.
+    /// Run the suites on a real kcp, a real API server, with real Go peers and monitoring plugins.
     Integration(integration::Args),
     /// Start or stop a kcp on loopback.
     Kcp(kcp::Args),

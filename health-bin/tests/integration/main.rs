@@ -1,5 +1,5 @@
 //! The program as its users meet it: real processes on loopback, and, where a test says so, a real
-//! kcp and real Go peers.
+//! kcp, a real API server and real Go peers.
 //!
 //! Tests that need more than Rust are ignored and say who runs them: `cargo xtask integration`.
 
@@ -52,3 +52,6 @@ mod soak;
 
 #[cfg(feature = "transport-lease")]
 mod kcp;
+
+#[cfg(all(feature = "hub", feature = "transport-lease"))]
+mod deploy;

@@ -12,6 +12,9 @@ mod service;
 mod tunnel;
 
 #[cfg(feature = "transport-lease")]
+mod authority;
+
+#[cfg(feature = "transport-lease")]
 mod cluster;
 
 #[cfg(feature = "transport-lease")]
@@ -21,6 +24,10 @@ mod proxy;
 mod relay;
 
 #[cfg(feature = "transport-lease")]
+pub(crate) use authority::Authority;
+#[cfg(feature = "transport-lease")]
+pub(crate) use authority::free_ports;
+#[cfg(feature = "transport-lease")]
 pub(crate) use cluster::Cluster;
 pub(crate) use http::Answer;
 #[cfg(feature = "hub")]
@@ -28,6 +35,7 @@ pub(crate) use http::ask;
 pub(crate) use http::get;
 #[cfg(feature = "hub")]
 pub(crate) use http::head;
+pub(crate) use program::PROGRAM;
 pub(crate) use program::Program;
 pub(crate) use program::run_to_end;
 #[cfg(feature = "transport-lease")]

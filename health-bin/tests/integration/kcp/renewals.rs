@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use super::chaos::Patient;
 use super::chaos::TIMEOUT;
-use super::server::Authority;
 use super::server::Server;
 use super::workspace::Workspace;
+use crate::support::Authority;
 use crate::support::eventually;
 
 /// Renewals that are counted.

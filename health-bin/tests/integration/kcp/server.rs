@@ -1,23 +1,17 @@
 //! A kcp of a test's own: it can be frozen, killed and started again with another certificate.
 
 use std::fs::File;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::Stdio;
-use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering;
 
-use rcgen::BasicConstraints;
-use rcgen::CertificateParams;
-use rcgen::CertifiedIssuer;
-use rcgen::DnType;
-use rcgen::IsCa;
-use rcgen::KeyPair;
 use serde_json::Value;
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::process::Child;
 use tokio::process::Command;
+
+use crate::support::Authority;
+use crate::support::free_ports;
 
 /// The server with its data, killed and removed when this is dropped.
 pub(super) struct Server {
@@ -25,9 +19,6 @@ pub(super) struct Server {
     ports: [u16; 3],
     folder: TempDir,
 }
-
-/// Somebody who issues certificates.
-pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// The users of the tests: kcp's own admin token changes at every start.
 const TOKENS: &str =
@@ -84,7 +75,7 @@ impl Server {
 
     /// Replaces the authority that the kubeconfig trusts.
     pub(super) fn trust(&self, authority: &Authority) {
-        self.write("ca.crt", &authority.0.pem());
+        self.write("ca.crt", &authority.pem());
     }
 
     /// Starts it again with the data it has, and a new certificate by `authority`.
@@ -184,42 +175,4 @@ impl Drop for Server {
             eprintln!("kcp's log ends so:\n{}", end.join("\n"));
         }
     }
-}
-
-// === impl Authority ===
-
-impl Authority {
-    pub(super) fn new(name: &str) -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, name);
-        let key = KeyPair::generate().expect("a key");
-        Self(CertifiedIssuer::self_signed(params, key).expect("a certificate"))
-    }
-
-    /// A new certificate of loopback, and its key.
-    fn issue(&self) -> (String, String) {
-        let names = ["127.0.0.1".to_owned(), "localhost".to_owned()];
-        let params = CertificateParams::new(names).expect("names");
-        let key = KeyPair::generate().expect("a key");
-        let certificate = params.signed_by(&key, &self.0).expect("a certificate");
-        (certificate.pem(), key.serialize_pem())
-    }
-}
-
-/// Free ports below those that the system hands out: while the server is down, nobody else's
-/// connection, and no connection of the agent to itself, takes them.
-fn free_ports() -> [u16; 3] {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let mut free = std::iter::repeat_with(|| {
-        // Another process begins elsewhere.
-        let number =
-            NEXT.fetch_add(1, Ordering::Relaxed) + std::process::id().wrapping_mul(7) % 10_000;
-        let port = u16::try_from(20_000 + number % 10_000).expect("a port");
-        let listener = TcpListener::bind(("127.0.0.1", port));
-        listener.is_ok().then_some(port)
-    })
-    .take(10_000)
-    .flatten();
-    [(); 3].map(|()| free.next().expect("a free port"))
 }

@@ -198,6 +198,9 @@ impl Drop for Program {
     }
 }
 
+/// The program that is tested.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_syncer-health");
+
 /// Where an instrumented program writes which lines it reached.
 const PROFILE: &str = "LLVM_PROFILE_FILE";
 
@@ -223,7 +226,7 @@ pub(crate) async fn run_to_end(
 }
 
 fn syncer_health() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_syncer-health"));
+    let mut command = Command::new(PROGRAM);
     command.env_clear();
     if let Some(file) = std::env::var_os(PROFILE) {
         command.env(PROFILE, file);

@@ -1,0 +1,229 @@
+//! The manifests in `deploy/`: they say what the program says, a real API server takes them, and
+//! the commands of their README work.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::run_to_end;
+
+mod live;
+
+mod readme;
+
+mod server;
+
+mod tree;
+
+use tree::file;
+use tree::objects;
+use tree::only;
+
+/// Where the manifests mount what the configurations name.
+const MOUNTED: &str = "/etc/syncer-health";
+
+/// The overlays with an agent and their configuration.
+const AGENTS: [&str; 2] = [
+    "kustomize/overlays/standalone/agent.yaml",
+    "kustomize/overlays/sidecar/agent.yaml",
+];
+
+const HUB: &str = "kustomize/overlays/hub/hub.yaml";
+
+#[tokio::test]
+async fn the_base_is_what_manifests_agent_prints() {
+    for config in AGENTS {
+        let printed = printed("agent", config).await;
+        for (kind, path) in [
+            ("ServiceAccount", "kustomize/base/agent/serviceaccount.yaml"),
+            ("Deployment", "kustomize/base/agent/deployment.yaml"),
+        ] {
+            let mut printed = only(&printed, kind);
+            let namespace = printed["metadata"]["namespace"].take();
+            assert_eq!(namespace, "syncer-health", "{printed}");
+            let mut kept = only(&objects(path), kind);
+            kept["metadata"]["namespace"] = Value::Null;
+            assert_eq!(printed, kept, "{config} and {path}");
+        }
+        let map = only(&printed, "ConfigMap");
+        let text = std::fs::read_to_string(file(config)).expect("it can be read");
+        assert_eq!(map["data"]["agent.yaml"], text);
+        assert_eq!(printed.len(), 3, "its rights are for another server");
+    }
+}
+
+#[test]
+fn the_sidecar_is_the_container_of_the_base() {
+    let base = only(
+        &objects("kustomize/base/agent/deployment.yaml"),
+        "Deployment",
+    );
+    let sidecar = only(
+        &objects("kustomize/components/sidecar/container.yaml"),
+        "Deployment",
+    );
+    let (base, sidecar) = (template(&base), template(&sidecar));
+    for part in ["containers", "volumes"] {
+        assert!(base[part].is_array(), "{base}");
+        assert_eq!(base[part], sidecar[part], "{part}");
+    }
+    let more: Vec<_> = sidecar.as_object().expect("an object").keys().collect();
+    assert_eq!(more, ["containers", "volumes"], "the pod is the syncer's");
+}
+
+#[tokio::test]
+async fn the_rights_in_the_tree_are_the_printed_ones() {
+    for (what, config, path) in [
+        ("rbac", AGENTS[0], "kustomize/rbac/agent"),
+        ("rbac", AGENTS[1], "kustomize/rbac/agent"),
+        ("hub", HUB, "kustomize/rbac/hub"),
+    ] {
+        let printed = printed(what, config).await;
+        let kept = objects(&format!("{path}/roles.yaml"));
+        assert_eq!(printed, kept, "manifests {what} --config deploy/{config}");
+        // And each is given to somebody.
+        let bindings = objects(&format!("{path}/bindings.yaml"));
+        let given = bindings.iter().filter(|it| it["roleRef"].is_object());
+        let given: Vec<_> = given
+            .map(|it| {
+                (
+                    &it["roleRef"]["kind"],
+                    &it["roleRef"]["name"],
+                    &it["metadata"],
+                )
+            })
+            .collect();
+        let roles: Vec<_> = kept
+            .iter()
+            .map(|it| (&it["kind"], &it["metadata"]["name"], &it["metadata"]))
+            .collect();
+        assert_eq!(given, roles, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn each_configuration_is_right_where_its_secrets_are_mounted() {
+    let agent = "kustomize/base/agent/deployment.yaml";
+    let hub = "kustomize/overlays/hub/deployment.yaml";
+    for (config, deployment) in [(AGENTS[0], agent), (AGENTS[1], agent), (HUB, hub)] {
+        let deployment = only(&objects(deployment), "Deployment");
+        let text = std::fs::read_to_string(file(config)).expect("it can be read");
+        let place = mounted(&deployment, &text);
+        let root = place.path().to_str().expect("a path in UTF-8");
+        let args = &template(&deployment)["containers"][0]["args"];
+        let (command, path) = (&args[0], args[2].as_str().expect("a path"));
+        let path = path.replace(MOUNTED, root);
+        let mut check = vec!["config", "check", "--config", &path];
+        if command == "hub" {
+            check.push("--hub");
+        }
+        let (code, out, err) = run_to_end(&check, &[]).await;
+        assert_eq!(code, 0, "{config}: {err}");
+        assert_eq!(out.trim(), "the configuration is right");
+        assert_eq!(err, "", "{config}");
+
+        // Without a Secret's file it is wrong, so the files are looked for.
+        let files = text.split(['"', ' ', '\n', ',', '}']);
+        let mut files = files.filter(|word| word.starts_with(MOUNTED));
+        let gone = files
+            .next()
+            .expect("it names a file")
+            .replace(MOUNTED, root);
+        std::fs::remove_file(&gone).expect("it was mounted");
+        let (code, _, err) = run_to_end(&check, &[]).await;
+        assert_eq!(code, 2, "{config}: {err}");
+        assert!(err.contains(&gone), "{err}");
+    }
+}
+
+#[tokio::test]
+async fn rights_are_printed_where_the_files_of_the_configuration_are_not() {
+    for (what, config) in [("rbac", AGENTS[0]), ("agent", AGENTS[0]), ("hub", HUB)] {
+        let text = std::fs::read_to_string(file(config)).expect("it can be read");
+        assert!(text.contains(MOUNTED) && !std::path::Path::new(MOUNTED).exists());
+        assert!(!printed(what, config).await.is_empty(), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn an_agent_of_its_own_cluster_is_printed_with_its_rights() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let path = folder.path().join("agent.yaml");
+    let config = "syncTarget: { name: edge-1 }\ncluster: { inCluster: true }\n";
+    std::fs::write(&path, config).expect("it can be written");
+    let path = path.to_str().expect("a path in UTF-8");
+    let args = [
+        "manifests",
+        "agent",
+        "--config",
+        path,
+        "--namespace",
+        "edge",
+        "--image",
+        "i:1",
+    ];
+    let (code, out, err) = run_to_end(&args, &[]).await;
+    assert_eq!(code, 0, "{err}");
+    let printed = tree::parse(&out);
+    let deployment = only(&printed, "Deployment");
+    let pod = template(&deployment);
+    assert_eq!(pod["automountServiceAccountToken"], true, "{pod}");
+    assert_eq!(pod["containers"][0]["image"], "i:1", "{pod}");
+    for kind in ["RoleBinding", "ClusterRoleBinding"] {
+        let subject = &only(&printed, kind)["subjects"][0];
+        assert_eq!(subject["name"], pod["serviceAccountName"], "{subject}");
+        assert_eq!(subject["namespace"], "edge", "{subject}");
+    }
+    let roles = printed.iter().filter(|it| it["rules"].is_array()).cloned();
+    let (code, rbac, err) = run_to_end(&["manifests", "rbac", "--config", path], &[]).await;
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(roles.collect::<Vec<_>>(), tree::parse(&rbac));
+}
+
+/// What `manifests WHAT` prints for a configuration in `deploy/`.
+async fn printed(what: &str, config: &str) -> Vec<Value> {
+    let config = file(config);
+    let config = config.to_str().expect("a path in UTF-8");
+    let (code, out, err) = run_to_end(&["manifests", what, "--config", config], &[]).await;
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(err, "");
+    tree::parse(&out)
+}
+
+/// The folder that a container of the Deployment sees at [`MOUNTED`], and nothing else in it: what
+/// its Secrets bring, and the configuration with the paths that lead here.
+fn mounted(deployment: &Value, text: &str) -> TempDir {
+    let place = TempDir::new().expect("a temporary folder");
+    let root = place.path().to_str().expect("a path in UTF-8");
+    let pod = template(deployment);
+    let volumes = pod["volumes"].as_array().expect("volumes");
+    let by_name: BTreeMap<_, _> = volumes
+        .iter()
+        .map(|volume| (volume["name"].as_str(), volume))
+        .collect();
+    let container = &pod["containers"][0];
+    let args = container["args"].as_array().expect("arguments");
+    let config = args[2].as_str().expect("a path");
+    for mount in container["volumeMounts"].as_array().expect("mounts") {
+        let at = mount["mountPath"].as_str().expect("a path");
+        let here = at.replace(MOUNTED, root);
+        std::fs::create_dir_all(&here).expect("a folder");
+        let volume = by_name[&mount["name"].as_str()];
+        if volume["configMap"].is_object() {
+            let name = config.strip_prefix(at).expect("the configuration is in it");
+            let text = text.replace(MOUNTED, root);
+            std::fs::write(format!("{here}{name}"), text).expect("a file");
+        }
+        for item in volume["secret"]["items"].as_array().into_iter().flatten() {
+            let name = item["path"].as_str().expect("a path");
+            std::fs::write(format!("{here}/{name}"), "any\n").expect("a file");
+        }
+    }
+    place
+}
+
+/// A Deployment's pod.
+fn template(deployment: &Value) -> &Value {
+    &deployment["spec"]["template"]["spec"]
+}
