@@ -59,7 +59,7 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
             !args.must_run,
             "integration: this machine has no Go, and CI never skips"
         );
-        println!("integration: skipped, this machine has no Go to build kcp and the peers with");
+        println!("integration: skipped, this machine has no Go for kcp, the API server, the peers");
         return Ok(());
     }
     let peer = go::build(sh, "xtask/peer", ".", "peer", &go::fingerprint(sh, &PEER)?)?;

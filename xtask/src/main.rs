@@ -29,6 +29,8 @@ mod fuzz;
 
 mod go;
 
+mod image;
+
 mod integration;
 
 mod kcp;
@@ -81,7 +83,7 @@ enum Task {
     Deny,
     /// Build and test the program with each set of transports, and each crate alone.
     Features,
-    /// Check what no tool checks: file lengths, module docs, ignored tests.
+    /// Check what no tool checks: file lengths, module docs, ignored tests, the Dockerfile.
     Tidy,
 }
 

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use xshell::Shell;
 use xshell::cmd;
 
+use crate::image;
+
 /// A longer file is two things.
 const LINES_MAX: usize = 600;
 
@@ -26,7 +28,7 @@ pub(crate) fn run(sh: &Shell) -> anyhow::Result<()> {
         .filter(|path| path.exists())
         .collect();
     anyhow::ensure!(!files.is_empty(), "tidy: no Rust file was found");
-    let mut wrong = Vec::new();
+    let mut wrong = image::check(sh)?;
     for path in &files {
         check(path, &sh.read_file(path)?, &mut wrong);
     }
