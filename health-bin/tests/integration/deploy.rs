@@ -2,10 +2,14 @@
 //! the commands of their README work.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use serde_json::Value;
+use serde_json::json;
 use tempfile::TempDir;
 
+use crate::support::Program;
+use crate::support::get;
 use crate::support::run_to_end;
 
 mod live;
@@ -31,13 +35,19 @@ const AGENTS: [&str; 2] = [
 
 const HUB: &str = "kustomize/overlays/hub/hub.yaml";
 
+/// The agent's Deployment.
+const BASE: &str = "kustomize/base/agent/deployment.yaml";
+
+/// The hubs' Deployment.
+const HUBS: &str = "kustomize/overlays/hub/deployment.yaml";
+
 #[tokio::test]
 async fn the_base_is_what_manifests_agent_prints() {
     for config in AGENTS {
         let printed = printed("agent", config).await;
         for (kind, path) in [
             ("ServiceAccount", "kustomize/base/agent/serviceaccount.yaml"),
-            ("Deployment", "kustomize/base/agent/deployment.yaml"),
+            ("Deployment", BASE),
         ] {
             let mut printed = only(&printed, kind);
             let namespace = printed["metadata"]["namespace"].take();
@@ -55,10 +65,7 @@ async fn the_base_is_what_manifests_agent_prints() {
 
 #[test]
 fn the_sidecar_is_the_container_of_the_base() {
-    let base = only(
-        &objects("kustomize/base/agent/deployment.yaml"),
-        "Deployment",
-    );
+    let base = only(&objects(BASE), "Deployment");
     let sidecar = only(
         &objects("kustomize/components/sidecar/container.yaml"),
         "Deployment",
@@ -104,9 +111,7 @@ async fn the_rights_in_the_tree_are_the_printed_ones() {
 
 #[tokio::test]
 async fn each_configuration_is_right_where_its_secrets_are_mounted() {
-    let agent = "kustomize/base/agent/deployment.yaml";
-    let hub = "kustomize/overlays/hub/deployment.yaml";
-    for (config, deployment) in [(AGENTS[0], agent), (AGENTS[1], agent), (HUB, hub)] {
+    for (config, deployment) in [(AGENTS[0], BASE), (AGENTS[1], BASE), (HUB, HUBS)] {
         let deployment = only(&objects(deployment), "Deployment");
         let text = std::fs::read_to_string(file(config)).expect("it can be read");
         let place = mounted(&deployment, &text);
@@ -134,6 +139,61 @@ async fn each_configuration_is_right_where_its_secrets_are_mounted() {
         let (code, _, err) = run_to_end(&check, &[]).await;
         assert_eq!(code, 2, "{config}: {err}");
         assert!(err.contains(&gone), "{err}");
+    }
+}
+
+#[tokio::test]
+async fn each_probe_is_one_that_the_program_answers() {
+    let agent = Program::start("run", "server: { bind: '127.0.0.1:0' }", &[]);
+    let config = "server: { bind: '127.0.0.1:0' }\nops: { bind: '127.0.0.1:0' }\n";
+    let hub = Program::start("hub", config, &[]);
+    for (deployment, address) in [
+        (BASE, agent.address("address").await),
+        (HUBS, hub.address("ops").await),
+    ] {
+        let deployment = only(&objects(deployment), "Deployment");
+        let container = &template(&deployment)["containers"][0];
+        for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
+            let path = &container[probe]["httpGet"]["path"];
+            let path = path
+                .as_str()
+                .unwrap_or_else(|| panic!("{probe}: {container}"));
+            let answer = get(address, path, &[]).await.expect("an answer");
+            assert!([200, 503].contains(&answer.status), "{path}: {answer:?}");
+        }
+    }
+    assert_eq!(
+        get(hub.address("ops").await, "/none", &[])
+            .await
+            .unwrap()
+            .status,
+        404
+    );
+}
+
+#[test]
+fn the_hubs_ports_are_those_that_its_configuration_binds() {
+    let text = std::fs::read_to_string(file(HUB)).expect("it can be read");
+    let config: Value = serde_saphyr::from_str(&text).expect("it is YAML");
+    let deployment = only(&objects(HUBS), "Deployment");
+    let ports = &template(&deployment)["containers"][0]["ports"];
+    let service = only(&objects("kustomize/overlays/hub/service.yaml"), "Service");
+    for (number, (name, key)) in [("tunnels", "server"), ("ops", "ops")]
+        .into_iter()
+        .enumerate()
+    {
+        let bind = config[key]["bind"].as_str().expect("an address");
+        let bind: SocketAddr = bind.parse().expect("an address");
+        assert!(bind.ip().is_unspecified(), "{bind}");
+        let port = &ports[number];
+        assert_eq!(port["name"], name);
+        assert_eq!(port["containerPort"], bind.port());
+        let port = &service["spec"]["ports"][number];
+        assert_eq!(
+            (&port["name"], &port["targetPort"]),
+            (&json!(name), &json!(name))
+        );
+        assert_eq!(port["port"], bind.port());
     }
 }
 

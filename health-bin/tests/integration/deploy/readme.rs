@@ -7,6 +7,8 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use super::AGENTS;
+use super::BASE;
+use super::HUBS;
 use super::server::Server;
 use super::server::kubectl;
 use super::template;
@@ -86,9 +88,9 @@ async fn the_readme_makes_the_image_that_the_manifests_run() {
     let config = config.to_str().expect("a path in UTF-8");
     let (_, out, _) = run_to_end(&["manifests", "agent", "--config", config], &[]).await;
     let mut all = tree::parse(&out);
-    all.extend(tree::objects("kustomize/base/agent/deployment.yaml"));
+    all.extend(tree::objects(BASE));
     all.extend(tree::objects("kustomize/components/sidecar/container.yaml"));
-    all.extend(tree::objects("kustomize/overlays/hub/deployment.yaml"));
+    all.extend(tree::objects(HUBS));
     let deployments = all.iter().filter(|it| it["kind"] == "Deployment");
     let images = deployments.map(|it| &template(it)["containers"][0]["image"]);
     assert_eq!(images.collect::<Vec<_>>(), [image; 4]);
