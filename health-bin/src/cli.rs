@@ -15,6 +15,8 @@ use clap_complete::Shell;
 
 #[cfg(feature = "hub")]
 use crate::config::ConfigDuration;
+use crate::gates;
+use crate::gates::Gates;
 use crate::http::Url;
 use crate::status::AGENT_URL;
 
@@ -38,7 +40,7 @@ pub(crate) enum Command {
     /// answers /livez, /readyz, /startupz, /report and /metrics on server.bind, and sends
     /// heartbeats by the tunnel to a hub, as a Lease, or by both.
     #[command(verbatim_doc_comment, after_help = help::RUN)]
-    Run(RunArgs),
+    Run(ServeArgs),
     /// Run the hub: accept tunnels, find the silent.
     ///
     /// Agents dial in on server.bind. People and monitors look on ops.bind: the page at /,
@@ -46,7 +48,7 @@ pub(crate) enum Command {
     /// each SyncTarget whether its agent lives.
     #[cfg(feature = "hub")]
     #[command(verbatim_doc_comment, after_help = help::HUB)]
-    Hub(RunArgs),
+    Hub(ServeArgs),
     /// Run a hub and some agents in one process on loopback, and print where to look.
     ///
     /// No cluster is touched. Each agent has a simulated sync engine whose queue and errors
@@ -78,6 +80,16 @@ pub(crate) enum Command {
     /// Print what a shell needs to complete this program's command line.
     #[command(after_help = help::COMPLETIONS)]
     Completions(CompletionsArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    /// Switch what is not settled yet.
+    #[arg(long, value_name = "NAME=BOOL,...", default_value_t, long_help = gates::HELP)]
+    #[arg(hide_default_value = true)]
+    pub(crate) feature_gates: Gates,
 }
 
 #[derive(Debug, Args)]

@@ -24,6 +24,7 @@ use crate::config::ConfigDuration;
 use crate::config::Environment;
 use crate::config::HubConfig;
 use crate::config::LogConfig;
+use crate::gates::Gates;
 use crate::hub::Hub;
 use crate::hub::HubSetup;
 use crate::logging;
@@ -54,6 +55,7 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
         config: HubConfig::default(),
         kubeconfig_variable: None,
         identity: identity("demo-hub", &Environment::new()),
+        gates: Gates::default(),
     };
     hub.config.server.bind = loopback(hub.config.server.bind.port());
     let hub = Hub::start(&hub, exporter.clone(), process.clone()).await?;

@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use health_heartbeat::FleetVerdict;
+use health_heartbeat::FlightLimits;
 use health_heartbeat::Identity;
 use health_transport_ws::CloseReason;
 use health_transport_ws::TunnelEvent;
@@ -25,6 +26,8 @@ use tokio::task::JoinHandle;
 use crate::bearer::BearerToken;
 use crate::config::HubConfig;
 use crate::config::LogConfig;
+use crate::gates::Gate;
+use crate::gates::Gates;
 use crate::http;
 use crate::process;
 use crate::process::ProcessSample;
@@ -96,6 +99,7 @@ pub(crate) struct HubSetup {
     pub(crate) kubeconfig_variable: Option<String>,
     /// Who it is among the hubs that share a Lease.
     pub(crate) identity: Identity,
+    pub(crate) gates: Gates,
 }
 
 /// What the hub's answers are made from.
@@ -135,6 +139,7 @@ pub(crate) async fn run(
     let mut signals = Signals::install()?;
     let exporter = Exporter::install()?;
     exporter.spawn_upkeep();
+    setup.gates.tell();
     let mut hub = Hub::start(&setup, exporter, process::spawn_sampler()).await?;
     manager.ready(hub.look());
     until_end(&mut hub, setup.config, source, &mut signals, &manager).await;
@@ -190,7 +195,14 @@ impl Hub {
         let ops_state = ops::OpsState::new(config, Instant::now());
         let registry = Arc::<Registry>::default();
         let stream = Arc::clone(&ops_state.stream);
-        let fleet = SharedFleet::new(config.fleet_terms(), stream, Arc::clone(&registry));
+        let is_recorded = setup.gates.is_open(Gate::FlightRecorder);
+        let recorder = is_recorded.then(FlightLimits::default);
+        let fleet = SharedFleet::new(
+            config.fleet_terms(),
+            recorder,
+            stream,
+            Arc::clone(&registry),
+        );
         let (cluster, leads) = match workspaces {
             Some(workspaces) => {
                 let (running, leads) = workspaces.run(&place, &fleet).await?;

@@ -51,6 +51,8 @@ mod logging;
 
 mod signals;
 
+mod gates;
+
 mod reload;
 
 mod systemd;

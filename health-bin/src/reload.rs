@@ -20,6 +20,7 @@ pub(crate) struct Source<C> {
     file: Option<PathBuf>,
     /// What was last in it.
     seen: Option<Vec<u8>>,
+    is_watched: bool,
     read: Read<C>,
 }
 
@@ -54,7 +55,18 @@ impl<C: Send + 'static> Source<C> {
     ) -> Self {
         let read = Arc::new(read);
         let seen = file.as_ref().and_then(|file| std::fs::read(file).ok());
-        Self { file, seen, read }
+        Self {
+            file,
+            seen,
+            is_watched: true,
+            read,
+        }
+    }
+
+    /// Whether a change of the file is noticed by itself, which is the default.
+    pub(crate) fn watched(mut self, is_watched: bool) -> Self {
+        self.is_watched = is_watched;
+        self
     }
 
     async fn read(&self) -> Result<C, ConfigError> {
@@ -77,6 +89,9 @@ impl<C: Send + 'static> Source<C> {
     ///
     /// A look that was given up is made again later.
     async fn changed(&mut self) {
+        if !self.is_watched {
+            std::future::pending::<()>().await;
+        }
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
             // A file that is away for a moment is about to be replaced.
@@ -148,5 +163,29 @@ async fn again<R: Reload>(
     }
     if !left.is_empty() {
         tracing::warn!(keys = left, "these keys are taken at the next start only");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_is_noticed_once_and_only_where_the_file_is_watched() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.yaml");
+        std::fs::write(&file, "a").unwrap();
+        let new = || Source::<()>::new(Some(file.clone()), || Ok(()));
+        let (mut watched, mut other) = (new(), new().watched(false));
+        let long = Duration::from_secs(3600);
+        assert!(timeout(long, watched.changed()).await.is_err());
+        std::fs::write(&file, "b").unwrap();
+        assert!(timeout(LOOK_EVERY * 2, watched.changed()).await.is_ok());
+        assert!(timeout(long, watched.changed()).await.is_err());
+        std::fs::remove_file(&file).unwrap();
+        assert!(timeout(long, watched.changed()).await.is_err());
+        assert!(timeout(long, other.changed()).await.is_err());
     }
 }

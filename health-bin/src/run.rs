@@ -21,6 +21,8 @@ use crate::config::AgentConfig;
 use crate::config::ConfigError;
 use crate::config::Environment;
 use crate::configured;
+use crate::gates::Gate;
+use crate::gates::Gates;
 #[cfg(feature = "hub")]
 use crate::hub::HubSetup;
 use crate::logging;
@@ -65,17 +67,21 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         .collect();
     match command {
         Command::Run(args) => {
-            let source = configured::agent_source(args.config.clone(), environment.clone());
-            let loaded = configured::agent(args.config.as_deref(), &environment)?;
+            let gates = args.feature_gates;
+            let source = configured::agent_source(args.run.config.clone(), environment.clone());
+            let source = source.watched(gates.is_open(Gate::ConfigFileWatch));
+            let loaded = configured::agent(args.run.config.as_deref(), &environment)?;
             logging::init(loaded.config.log);
             warn(&loaded.warnings);
-            let run = pulse(run_agent(loaded.config, source, environment));
+            let run = pulse(run_agent(loaded.config, source, gates, environment));
             run.map_err(|error| configured::placed(error, &loaded.written))
         }
         #[cfg(feature = "hub")]
         Command::Hub(args) => {
-            let source = configured::hub_source(args.config.clone(), environment.clone());
-            let loaded = configured::hub(args.config.as_deref(), &environment)?;
+            let gates = args.feature_gates;
+            let source = configured::hub_source(args.run.config.clone(), environment.clone());
+            let source = source.watched(gates.is_open(Gate::ConfigFileWatch));
+            let loaded = configured::hub(args.run.config.as_deref(), &environment)?;
             logging::init(loaded.config.log);
             warn(&loaded.warnings);
             let manager = Manager::of(&environment);
@@ -83,6 +89,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
                 config: loaded.config,
                 kubeconfig_variable: environment.get("KUBECONFIG").cloned(),
                 identity: identity("", &environment),
+                gates,
             };
             let run = pulse(crate::hub::run(setup, source, manager));
             run.map_err(|error| configured::placed(error, &loaded.written))
@@ -139,12 +146,14 @@ fn pulse(main: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result
 async fn run_agent(
     config: AgentConfig,
     source: reload::Source<AgentConfig>,
+    gates: Gates,
     environment: Environment,
 ) -> anyhow::Result<ExitCode> {
     let manager = Manager::of(&environment);
     let mut signals = signals::Signals::install()?;
     let exporter = Exporter::install()?;
     exporter.spawn_upkeep();
+    gates.tell();
     let setup = AgentSetup {
         identity: identity(&config.identity, &environment),
         kubeconfig_variable: environment.get("KUBECONFIG").cloned(),

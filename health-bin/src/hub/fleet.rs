@@ -85,6 +85,7 @@ pub(super) struct Inner {
 impl SharedFleet {
     pub(super) fn new(
         terms: FleetTerms,
+        recorder: Option<FlightLimits>,
         stream: Arc<Stream>,
         registry: Arc<Registry>,
     ) -> Arc<Self> {
@@ -95,9 +96,13 @@ impl SharedFleet {
             metrics::Unit::Seconds,
             "How far agents' clocks are from the hub's, ahead or behind."
         );
+        let mut fleet = Fleet::new(terms, Instant::now());
+        if let Some(limits) = recorder {
+            fleet = fleet.with_recorder(limits);
+        }
         Arc::new(Self {
             inner: Mutex::new(Inner {
-                fleet: Fleet::new(terms, Instant::now()).with_recorder(FlightLimits::default()),
+                fleet,
                 tunnels: BTreeMap::new(),
                 reports: BTreeMap::new(),
             }),

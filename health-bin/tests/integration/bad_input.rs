@@ -181,6 +181,9 @@ async fn usage_exits_2() {
         let (code, _, err) = run_to_end(args, &[]).await;
         assert_eq!(code, 2, "{args:?}: {err}");
     }
+    let (code, _, err) = run_to_end(&["run", "--feature-gates", "FlightRecoder=1"], &[]).await;
+    assert_eq!(code, 2, "{err}");
+    assert!(err.contains("FlightRecoder must be true or false"), "{err}");
 }
 
 #[cfg(feature = "hub")]

@@ -11,6 +11,7 @@ use health_heartbeat::Flight;
 use crate::fleet::agent;
 use crate::fleet::hub;
 use crate::fleet::verdict;
+use crate::support::Program;
 use crate::support::get;
 use crate::support::secs;
 
@@ -70,4 +71,20 @@ async fn why_a_killed_agent_was_convicted_is_seen_in_the_hubs_flight() {
             "{came}: {inputs:#?}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_hub_whose_gate_is_closed_records_nothing_and_says_so() {
+    let config = "server: { bind: '127.0.0.1:0' }\nops: { bind: '127.0.0.1:0' }\n";
+    let hub = Program::start("hub --feature-gates FlightRecorder=false", config, &[]);
+    let (tunnels, ops) = (hub.address("tunnels").await, hub.address("ops").await);
+    let _agent = agent(tunnels, &[]);
+    verdict(ops, "Alive", secs(5)).await;
+    let answer = get(ops, "/flight", &[]).await.expect("it answers");
+    assert_eq!(answer.status, 404, "{}", answer.body);
+    assert!(answer.body.contains("FlightRecorder"), "{}", answer.body);
+    let metrics = get(ops, "/metrics", &[]).await.expect("it answers").body;
+    let sample = "syncer_health_feature_enabled{name=\"FlightRecorder\",stage=\"BETA\"} 0\n";
+    assert!(metrics.contains(sample), "{metrics}");
+    hub.logged("feature gates are switched", secs(5)).await;
 }

@@ -63,7 +63,8 @@ async fn flight(
         (fleet.flight(), fleet.beginning())
     };
     let Some(flight) = flight else {
-        let text = "nothing is recorded: no agent is known yet, or there are too many to record\n";
+        let text = "nothing is recorded: no agent is known yet, there are too many to record, or the \
+                    feature gate FlightRecorder is closed\n";
         return (StatusCode::NOT_FOUND, text).into_response();
     };
     let flight = flight.with_began(WallClock::now().show(beginning));

@@ -29,13 +29,14 @@ pub(crate) struct Program {
 const CONFIG: &str = "config.yaml";
 
 impl Program {
-    /// Starts a command with a configuration, and the environment that is given only.
+    /// Starts a command, with its flags, with a configuration, and the environment that is given
+    /// only.
     pub(crate) fn start(command: &str, config: &str, environment: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let file = folder.path().join(CONFIG);
         std::fs::write(&file, config).expect("the configuration can be written");
         let mut program = syncer_health();
-        program.arg(command).arg("--config").arg(&file);
+        program.args(command.split(' ')).arg("--config").arg(&file);
         program.envs(environment.iter().copied());
         program.stdout(Stdio::null());
         Self::run(program, folder)
