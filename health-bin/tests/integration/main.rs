@@ -38,6 +38,9 @@ mod fleet;
 #[cfg(feature = "hub")]
 mod ops;
 
+#[cfg(all(feature = "hub", feature = "transport-lease"))]
+mod runbook;
+
 #[cfg(feature = "hub")]
 mod flight;
 

@@ -1,6 +1,7 @@
 //! A service manager beside the program: what it is told, and when it is told nothing.
 
 use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -170,6 +171,6 @@ impl Manager {
     }
 }
 
-fn path(folder: &Path) -> std::path::PathBuf {
+fn path(folder: &Path) -> PathBuf {
     folder.join("notify")
 }

@@ -178,7 +178,7 @@ heartbeat:
             report["status"] == "Healthy"
                 && ["websocket", "lease", "synctarget"].into_iter().all(beats)
                 && report["syncRate"].as_f64().is_some_and(|rate| rate > 0.0)
-                && report["latencySeconds"].is_null()
+                && report["latencySeconds"].is_f64()
         };
         self.target().report(well).await;
     }

@@ -16,6 +16,9 @@ pub(crate) struct Service {
     server: JoinHandle<()>,
 }
 
+/// How long each of its reconciles takes.
+const SECONDS_EACH: f64 = 0.05;
+
 /// What its workers do from one look at its metrics to the next.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Work {
@@ -119,12 +122,18 @@ impl Work {
         self.done += self.reconciles;
         self.failed += self.errors;
         format!(
-            "# TYPE workqueue_depth gauge\n\
-             workqueue_depth{{name=\"sync\"}} {queue_depth}\n\
-             # TYPE controller_runtime_reconcile_total counter\n\
-             controller_runtime_reconcile_total{{controller=\"sync\",result=\"success\"}} {done}\n\
-             # TYPE controller_runtime_reconcile_errors_total counter\n\
-             controller_runtime_reconcile_errors_total{{controller=\"sync\"}} {failed}\n"
+            "# TYPE workqueue_depth gauge
+workqueue_depth{{name=\"sync\"}} {queue_depth}
+# TYPE controller_runtime_reconcile_total counter
+controller_runtime_reconcile_total{{controller=\"sync\",result=\"success\"}} {done}
+# TYPE controller_runtime_reconcile_errors_total counter
+controller_runtime_reconcile_errors_total{{controller=\"sync\"}} {failed}
+# TYPE controller_runtime_reconcile_time_seconds histogram
+controller_runtime_reconcile_time_seconds_bucket{{controller=\"sync\",le=\"+Inf\"}} {done}
+controller_runtime_reconcile_time_seconds_sum{{controller=\"sync\"}} {took}
+controller_runtime_reconcile_time_seconds_count{{controller=\"sync\"}} {done}
+",
+            took = done as f64 * SECONDS_EACH,
         )
     }
 }
