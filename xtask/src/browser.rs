@@ -8,6 +8,7 @@ use xshell::Shell;
 use xshell::cmd;
 
 use crate::project_root;
+use crate::tool::Tool;
 
 /// What is done with the browser.
 #[derive(clap::Args, Default)]
@@ -28,12 +29,6 @@ impl Args {
             must_run: true,
         }
     }
-}
-
-/// A program that the suite needs, and the packages that bring it on Debian and its descendants.
-struct Tool {
-    name: &'static str,
-    packages: &'static [&'static str],
 }
 
 /// The distribution's browser is used as it is: the suite downloads none.
@@ -102,38 +97,4 @@ fn program(sh: &Shell) -> anyhow::Result<PathBuf> {
     let target = metadata["target_directory"].as_str();
     let target = target.context("cargo tells no target folder")?;
     Ok(Path::new(target).join("debug/syncer-health"))
-}
-
-// === impl Tool ===
-
-impl Tool {
-    /// Where it is; it is installed if it is not there and that is possible.
-    fn find(&self, sh: &Shell) -> Option<PathBuf> {
-        self.look(sh).or_else(|| {
-            if let Err(error) = self.install(sh) {
-                println!("browser: {} cannot be installed: {error}", self.name);
-            }
-            self.look(sh)
-        })
-    }
-
-    fn look(&self, sh: &Shell) -> Option<PathBuf> {
-        let name = self.name;
-        let path = cmd!(sh, "which {name}")
-            .quiet()
-            .ignore_stderr()
-            .read()
-            .ok()?;
-        Some(PathBuf::from(path)).filter(|path| path.is_file())
-    }
-
-    fn install(&self, sh: &Shell) -> anyhow::Result<()> {
-        let is_root = cmd!(sh, "id -u").quiet().read()? == "0";
-        anyhow::ensure!(is_root, "that needs root");
-        let _quiet = sh.push_env("DEBIAN_FRONTEND", "noninteractive");
-        let packages = self.packages;
-        cmd!(sh, "apt-get update --quiet").run()?;
-        let options = ["--quiet", "--yes", "--no-install-recommends"];
-        Ok(cmd!(sh, "apt-get install {options...} {packages...}").run()?)
-    }
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 use xshell::Shell;
 use xshell::cmd;
 
+use crate::alerts;
 use crate::bench;
 use crate::browser;
 use crate::coverage;
@@ -17,6 +18,7 @@ use crate::sim;
 use crate::soak;
 use crate::test;
 use crate::tidy;
+use crate::units;
 
 /// What of CI to run.
 #[derive(clap::Args)]
@@ -55,6 +57,8 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
     step("sim", || sim::run(sh, &sim::Args::for_ci()))?;
     step("demo", || demo(sh))?;
     step("browser", || browser::run(sh, &browser::Args::for_ci()))?;
+    step("alerts", || alerts::run(sh, &alerts::Args::for_ci()))?;
+    step("units", || units::run(sh, &units::Args::for_ci()))?;
     // What it prints is kept in the log; machines that run CI are too noisy to judge it.
     step("bench", || bench::run(sh, &bench::Args::for_ci()))?;
     step("fuzz", || fuzz::run(sh, &fuzz::Args::for_ci()))?;

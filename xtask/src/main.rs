@@ -11,6 +11,8 @@ use clap::Parser;
 use clap::Subcommand;
 use xshell::Shell;
 
+mod alerts;
+
 mod apiserver;
 
 mod bench;
@@ -47,6 +49,10 @@ mod test;
 
 mod tidy;
 
+mod tool;
+
+mod units;
+
 /// Build, test and prove the project.
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask")]
@@ -71,6 +77,10 @@ enum Task {
     Soak(soak::Args),
     /// Open the hub's page in a real browser, with real agents behind it.
     Browser(browser::Args),
+    /// Try the alert rules and the dashboards on what the program really answers; needs promtool.
+    Alerts(alerts::Args),
+    /// Check the systemd units; needs systemd-analyze.
+    Units(units::Args),
     /// Measure what the project promises to cost, and compare.
     Bench(bench::Args),
     /// Feed what comes from outside with hostile bytes, guided by coverage; needs a C++ compiler.
@@ -99,6 +109,8 @@ fn main() -> anyhow::Result<()> {
         Task::Sim(args) => sim::run(&sh, &args),
         Task::Soak(args) => soak::run(&sh, &args),
         Task::Browser(args) => browser::run(&sh, &args),
+        Task::Alerts(args) => alerts::run(&sh, &args),
+        Task::Units(args) => units::run(&sh, &args),
         Task::Bench(args) => bench::run(&sh, &args),
         Task::Fuzz(args) => fuzz::run(&sh, &args),
         Task::Coverage(args) => coverage::run(&sh, &args),
