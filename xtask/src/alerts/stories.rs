@@ -28,10 +28,10 @@ const FIRST: usize = 30;
 /// How many minutes those between last.
 const BETWEEN: usize = 1;
 
-/// The story whose first moment is that of a fresh start, before checks and heartbeats have answered.
-/// That is over within seconds; as many minutes are within what the rules wait for.
+/// The story whose first moment is that of a fresh start, before checks and transports have answered.
+/// That is over within seconds: two scrapes see it at most.
 const FRESH: &str = "healthy";
-const FRESH_LASTS: usize = 4;
+const FRESH_LASTS: usize = 2;
 
 const fn story(name: &'static str, last: usize, fires: &'static [(&'static str, usize)]) -> Story {
     Story {
