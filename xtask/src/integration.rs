@@ -95,7 +95,7 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
         let target = ["-p", package, "--test", test];
         cmd!(
             sh,
-            "cargo test --locked {target...} -- --ignored --skip soak:: {filter...}"
+            "cargo test --locked {target...} -- --ignored --skip soak:: --skip scrapes:: {filter...}"
         )
         .run()?;
     }
