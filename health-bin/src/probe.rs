@@ -8,6 +8,7 @@ use hyper::StatusCode;
 use crate::cli::ProbeArgs;
 use crate::http::Client;
 use crate::run::say;
+use crate::status::plain;
 
 /// A probe's answer has a line for each component; more than this is not read.
 const BODY_MAX: usize = 1024 * 1024;
@@ -23,18 +24,19 @@ pub(crate) async fn run(args: ProbeArgs) -> anyhow::Result<ExitCode> {
             let url = client.url();
             format!("{probe}: nothing answers at {url} (--url is where the agent's server.bind is)")
         })?;
-    match status {
-        StatusCode::OK => {
-            say(&mut std::io::stdout(), text.trim_end());
-            Ok(ExitCode::SUCCESS)
-        }
-        StatusCode::SERVICE_UNAVAILABLE => {
-            say(&mut std::io::stdout(), text.trim_end());
-            Ok(ExitCode::FAILURE)
-        }
+    let holds = match status {
+        StatusCode::OK => true,
+        StatusCode::SERVICE_UNAVAILABLE => false,
         other => {
             let url = client.url();
             anyhow::bail!("{probe}: {url}/{probe} answered {other}, so it is no probe of an agent")
         }
+    };
+    for line in text.lines() {
+        say(&mut std::io::stdout(), &plain(line));
     }
+    Ok(match holds {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
 }

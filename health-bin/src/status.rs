@@ -39,6 +39,7 @@ use pace::Pace;
 use screen::Reader;
 use screen::Screen;
 use table::Look;
+pub(crate) use table::text::plain;
 use watch::Watch;
 use watch::Writing;
 
@@ -88,9 +89,9 @@ pub(crate) async fn run(args: StatusArgs, environment: &Environment) -> anyhow::
         width: None,
     };
     let text = format::write(&answer, format, look, clock::wall())?;
-    screen.write(&text)?;
+    screen.write(text).await?;
     if let Some(note) = view::note(&answer.known) {
-        say(&mut std::io::stderr(), &table::text::plain(&note));
+        say(&mut std::io::stderr(), &plain(&note));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -102,7 +103,7 @@ async fn follow(inquiry: &Inquiry, screen: &Screen, mut watch: Watch) -> anyhow:
     let first = watch.answered(&answer, clock::wall(), screen.size())?;
     drop(answer);
     let mut pace = Pace::new(tells, Instant::now());
-    let mut reader = write(screen, &first)?;
+    let mut reader = write(screen, first).await?;
     let mut events: Option<Open> = None;
     let mut finder = EventFinder::default();
     while reader == Reader::There {
@@ -120,7 +121,7 @@ async fn follow(inquiry: &Inquiry, screen: &Screen, mut watch: Watch) -> anyhow:
                     Err(error) => watch.failed(&format!("{error:#}"), size),
                 };
                 pace.asked(Instant::now());
-                reader = write(screen, &writing)?;
+                reader = write(screen, writing).await?;
             }
             Step::Open => {
                 events = inquiry.events().await;
@@ -206,13 +207,13 @@ fn usual_url(question: &Question) -> Url {
     url.parse().expect("our own addresses are URLs")
 }
 
-fn write(screen: &Screen, writing: &Writing) -> anyhow::Result<Reader> {
+async fn write(screen: &Screen, writing: Writing) -> anyhow::Result<Reader> {
     if !writing.err.is_empty() {
         say(&mut std::io::stderr(), writing.err.trim_end());
     }
-    match writing.out.as_str() {
-        "" => Ok(Reader::There),
-        out => screen.write(out),
+    match writing.out.is_empty() {
+        true => Ok(Reader::There),
+        false => screen.write(writing.out).await,
     }
 }
 

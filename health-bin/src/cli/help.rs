@@ -34,6 +34,7 @@ Each key has an environment variable: SYNCER_HEALTH_HEARTBEAT_INTERVAL=5s is hea
 
 Exit codes: 0 ended by SIGTERM or SIGINT; 1 it failed; 2 the configuration is wrong.";
 
+#[cfg(feature = "hub")]
 pub(super) const HUB: &str = "\
 Examples:
   syncer-health config default --hub > hub.yaml
@@ -44,6 +45,7 @@ Each key has an environment variable: SYNCER_HEALTH_HUB_OPS_BIND=127.0.0.1:9083 
 
 Exit codes: 0 ended by SIGTERM or SIGINT; 1 it failed; 2 the configuration is wrong.";
 
+#[cfg(feature = "hub")]
 pub(super) const DEMO: &str = "\
 Examples:
   syncer-health demo

@@ -49,10 +49,18 @@ impl Screen {
         })
     }
 
-    /// Writes all of it now. A reader that has gone, as `head` does, is no error.
-    pub(super) fn write(&self, text: &str) -> anyhow::Result<Reader> {
-        let mut out = io::stdout().lock();
-        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    /// Writes all of it. A reader that has gone, as `head` does, is no error; one that is slow, or a
+    /// terminal that is held, blocks another thread than ours, so that a signal still ends us.
+    ///
+    /// # Cancel safety
+    ///
+    /// What is being written is written on, as far as somebody reads.
+    pub(super) async fn write(&self, text: String) -> anyhow::Result<Reader> {
+        let written = tokio::task::spawn_blocking(move || {
+            let mut out = io::stdout().lock();
+            out.write_all(text.as_bytes()).and_then(|()| out.flush())
+        });
+        match written.await? {
             Ok(()) => Ok(Reader::There),
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
             Err(error) => Err(error).context("cannot write to standard output"),

@@ -18,6 +18,8 @@ pub(super) struct Table {
     pub(super) rows: Vec<Row>,
     /// What is said where there are no rows.
     pub(super) empty: &'static str,
+    /// Whether it is a history, the newest first: what drops out of it is no news.
+    pub(super) is_log: bool,
 }
 
 /// One column.

@@ -229,23 +229,22 @@ impl Watch {
                 };
             }
             told.widths = table.widths(&told.widths);
-            let mut states = BTreeMap::new();
+            let before = std::mem::take(&mut told.states);
+            let of_table = |row| News { table: number, row };
+            let begin = news.len();
             for row in &table.rows {
                 let (key, state) = (table.key(row), table.state(row));
-                if told.states.get(&key) != Some(&state) {
-                    news.push(News {
-                        table: number,
-                        row: row.clone(),
-                    });
+                if before.get(&key) != Some(&state) {
+                    news.push(of_table(row.clone()));
                 }
-                states.insert(key, state);
+                told.states.insert(key, state);
             }
-            let before = std::mem::replace(&mut told.states, states);
+            if table.is_log {
+                news[begin..].reverse();
+                continue;
+            }
             let gone = before.keys().filter(|key| !told.states.contains_key(*key));
-            news.extend(gone.map(|key| News {
-                table: number,
-                row: table.gone(key),
-            }));
+            news.extend(gone.map(|key| of_table(table.gone(key))));
         }
         self.told.truncate(tables.len());
         news

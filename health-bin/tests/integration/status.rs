@@ -1,5 +1,7 @@
 //! `status` and `completions`, as a user types them.
 
+use std::net::SocketAddr;
+
 use tokio::io::AsyncBufReadExt;
 use tokio::io::BufReader;
 use tokio::io::Lines;
@@ -21,11 +23,7 @@ async fn an_agent_is_shown_in_each_form() {
     let service = Service::start().await;
     let (agent, address) = agent(&service).await;
     agent.answers(address, "/readyz", 200).await;
-    eventually("a first result of everything", secs(20), || async {
-        let report = get(address, "/report", &[]).await?.json();
-        (report["status"] == "Healthy").then_some(())
-    })
-    .await;
+    settled(address).await;
     let url = format!("http://{address}");
     let table = status(&["--url", &url]).await;
     let mut lines = table.lines().map(str::split_whitespace);
@@ -198,7 +196,9 @@ async fn watching_appends_what_changed_and_says_once_that_nothing_answers() {
 #[tokio::test]
 async fn watching_ends_cleanly_with_its_reader_and_at_a_signal() {
     let agent = Program::start("run", "server: { bind: '127.0.0.1:0' }", &[]);
-    let url = agent.address("address").await.to_string();
+    let address = agent.address("address").await;
+    settled(address).await;
+    let url = address.to_string();
     for format in ["table", "json", "yaml", "name"] {
         // Nothing changes, so nothing is written that would fail.
         let mut watch = Watch::start(&["--url", &url, "-o", format]);
@@ -312,6 +312,15 @@ pub(crate) async fn status(args: &[&str]) -> String {
     let (code, out, err) = run_to_end(&args, &[]).await;
     assert_eq!((code, err.as_str()), (0, ""), "{args:?}: {out}");
     out
+}
+
+/// Waits until everything has had a first result, so that nothing changes any more.
+async fn settled(address: SocketAddr) {
+    eventually("a first result of everything", secs(20), || async {
+        let report = get(address, "/report", &[]).await?.json();
+        (report["status"] == "Healthy").then_some(())
+    })
+    .await;
 }
 
 /// Runs a line of a shell: exit code, standard output, standard error.

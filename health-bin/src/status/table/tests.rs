@@ -127,6 +127,7 @@ fn table<T: AsRef<str>>(rows: &[[T; 4]]) -> Table {
         columns: &COLUMNS,
         rows: rows.collect(),
         empty: "Nothing here.",
+        is_log: false,
     }
 }
 

@@ -77,6 +77,7 @@ fn headline(report: &Report) -> Table {
         columns: &HEADLINE,
         rows: vec![Row { name: None, cells }],
         empty: "",
+        is_log: false,
     }
 }
 
@@ -89,6 +90,7 @@ fn components(report: &Report) -> Table {
         columns: &COMPONENTS,
         rows: rows.map(|(name, one)| component(name, one)).collect(),
         empty: "No components.",
+        is_log: false,
     }
 }
 
@@ -132,6 +134,7 @@ fn transports(heartbeat: Option<&Heartbeats>) -> Table {
         columns: &TRANSPORTS,
         rows: transports.map(|(name, one)| transport(name, one)).collect(),
         empty: "No transports: no heartbeats are sent.",
+        is_log: false,
     }
 }
 

@@ -115,6 +115,7 @@ fn counts(fleet: &Fleet) -> Table {
         columns: &COUNTS,
         rows: vec![Row { name: None, cells }],
         empty: "",
+        is_log: false,
     }
 }
 
@@ -123,6 +124,7 @@ fn agents(agents: &[Agent], now: Timestamp) -> Table {
         columns: &AGENTS,
         rows: agents.iter().map(|one| row(one, now)).collect(),
         empty: "No agents.",
+        is_log: false,
     }
 }
 
@@ -186,6 +188,7 @@ fn transitions(detail: &Detail, now: Timestamp) -> Table {
         columns: &TRANSITIONS,
         rows: rows.collect(),
         empty: "No transitions.",
+        is_log: true,
     }
 }
 

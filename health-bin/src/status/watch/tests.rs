@@ -1,6 +1,7 @@
 use serde_json::Value;
 use serde_json::json;
 
+use super::super::answer::Detail;
 use super::super::answer::Fleet;
 use super::super::answer::Known;
 use super::super::answer::Report;
@@ -43,6 +44,21 @@ http     Unhealthy   <none>   2s    0
         "engine   <gone>      <gone>\n",
         "the titles above are its own"
     );
+}
+
+#[test]
+fn a_history_is_appended_in_the_order_of_time_and_what_drops_out_of_it_is_no_news() {
+    let mut watch = Watch::new(OutputFormat::Table, false, false);
+    let first = detail(&[("01", "Pending"), ("02", "Alive")]);
+    watch.answered(&first, Timestamp::UNIX_EPOCH, None).unwrap();
+    let then = detail(&[("02", "Alive"), ("03", "Suspect"), ("04", "Lost")]);
+    let writing = watch.answered(&then, Timestamp::UNIX_EPOCH, None).unwrap();
+    let verdicts: Vec<_> = writing
+        .out
+        .lines()
+        .filter_map(|line| line.split_whitespace().nth(2))
+        .collect();
+    assert_eq!(verdicts, ["Suspect", "Lost"], "{}", writing.out);
 }
 
 #[test]
@@ -193,6 +209,20 @@ fn answer(report: &Value) -> Answer {
     Answer {
         whole: report.clone(),
         known: Known::Report(Report::of(report).unwrap()),
+    }
+}
+
+/// An agent whose verdict does not change, and its transitions.
+fn detail(transitions: &[(&str, &str)]) -> Answer {
+    let transitions = transitions.iter().map(|(second, verdict)| {
+        let at = format!("1970-01-01T00:00:{second}Z");
+        json!({"at": at, "verdict": verdict, "reason": "Told"})
+    });
+    let mut agent = agent("a");
+    agent["transitions"] = transitions.collect();
+    Answer {
+        known: Known::Detail(Box::new(Detail::of(&agent).unwrap())),
+        whole: agent,
     }
 }
 

@@ -102,6 +102,20 @@ async fn agents_are_chosen_and_those_that_are_not_shown_are_counted() {
 }
 
 #[tokio::test]
+async fn a_reader_that_does_not_read_holds_no_signal_up() {
+    let targets: Vec<_> = (0..1_000)
+        .map(|number| format!("w/edge-{number:04}"))
+        .collect();
+    let targets: Vec<_> = targets.iter().map(String::as_str).collect();
+    let (_hub, ops, _folder) = expecting(&targets, "").await;
+    // It is more than a pipe holds.
+    let mut watch = Watch::start(&["--url", &ops.to_string(), "-o", "json"]);
+    watch.line("{").await;
+    watch.program.signal("INT").await;
+    assert_eq!(watch.program.ended().await, Some(0));
+}
+
+#[tokio::test]
 async fn a_hub_that_wants_a_token_says_how_to_give_it() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = |name: &str, text: &str| {
