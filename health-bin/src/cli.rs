@@ -71,14 +71,23 @@ pub(crate) enum Command {
     #[command(verbatim_doc_comment, after_help = help::STATUS)]
     Status(StatusArgs),
     /// Look at the configuration.
-    #[command(after_help = help::CONFIG)]
+    ///
+    /// `default` prints a file with every key, what it means and what may stand there; `check`
+    /// tells every mistake at once, and opens the files that are named, as a start would.
+    #[command(verbatim_doc_comment, after_help = help::CONFIG)]
     Config(ConfigArgs),
     /// Print what is applied to a control plane before an agent runs, or the agent itself.
+    ///
+    /// The definition of SyncTarget, where there is none, the least rights of an agent or a
+    /// hub of a configuration, and the agent as a workload, for kubectl apply.
     #[cfg(feature = "transport-lease")]
-    #[command(after_help = help::MANIFESTS)]
+    #[command(verbatim_doc_comment, after_help = help::MANIFESTS)]
     Manifests(ManifestsArgs),
     /// Print what a shell needs to complete this program's command line.
-    #[command(after_help = help::COMPLETIONS)]
+    ///
+    /// Write it where your shell looks for it, and commands, options and their values are
+    /// completed from the next session on.
+    #[command(verbatim_doc_comment, after_help = help::COMPLETIONS)]
     Completions(CompletionsArgs),
 }
 
@@ -279,6 +288,12 @@ mod tests {
             let help = command.get_after_help().map(ToString::to_string);
             let help = help.unwrap_or_else(|| panic!("{name} has no examples"));
             assert!(help.contains("Exit codes: 0"), "{name}: {help}");
+            let long = command.get_long_about().map(ToString::to_string);
+            let says_more = long.is_some_and(|long| long.lines().count() > 2);
+            assert!(
+                says_more || name == PROGRAM,
+                "{name} says in no line what it is for"
+            );
             let examples: Vec<_> = help.lines().filter_map(example).collect();
             assert!(examples.len() >= 2, "{name}: {help}");
             for example in examples {

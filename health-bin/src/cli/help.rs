@@ -91,6 +91,7 @@ pub(super) const MANIFESTS: &str = "\
 Examples:
   syncer-health manifests crd | kubectl apply -f -
   syncer-health manifests rbac --config agent.yaml | kubectl apply -f -
+  syncer-health manifests agent --config agent.yaml | kubectl apply -f -
 
 Exit codes: 0; 1 the configuration names no target; 2 it is wrong.";
 

@@ -75,12 +75,16 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.place {
-            Some(place) => place.fmt(f)?,
-            None => f.write_str("configuration")?,
-        }
         // A problem is one line, whatever is in the file.
         let one_line = |text: &str| text.trim_end().replace(char::is_control, " ");
+        match &self.place {
+            Some(place) => place.fmt(f)?,
+            // A flag of the command line is a place by itself.
+            None if self.key.starts_with("--") => {
+                return write!(f, "{}: {}", one_line(&self.key), one_line(&self.what));
+            }
+            None => f.write_str("configuration")?,
+        }
         if !self.key.is_empty() {
             write!(f, ": {}", one_line(&self.key))?;
         }

@@ -30,7 +30,7 @@ enum Events {
 const ASK_EVERY: Duration = Duration::from_secs(2);
 
 /// How often is asked of who tells verdicts: what agents say of themselves, and ages, change without.
-const REFRESH_EVERY: Duration = Duration::from_secs(10);
+const REFRESH_EVERY: Duration = Duration::from_secs(5);
 
 /// A burst of changes is asked for once: a hub of thousands writes a list each time.
 const TOLD_EVERY: Duration = Duration::from_secs(1);
@@ -185,7 +185,7 @@ mod tests {
         pace.asked(start);
         assert_eq!(
             pace.ask_at() - start,
-            Duration::from_secs(10),
+            Duration::from_secs(5),
             "nothing was told"
         );
         pace.told();

@@ -141,7 +141,7 @@ async fn usage_exits_2_and_says_what_would_be_right() {
         (&["--url", "http://me:s3cr3t@hub"], "do not belong into it"),
         (
             &["--token-file", "/nowhere/token"],
-            "--token-file: cannot read \"/nowhere/token\"",
+            "syncer-health: --token-file: cannot read \"/nowhere/token\"",
         ),
         (
             &["--token-file", token, "--url", "http://192.0.2.1"],
