@@ -35,6 +35,7 @@ pub(crate) use http::ask;
 pub(crate) use http::get;
 #[cfg(feature = "hub")]
 pub(crate) use http::head;
+#[cfg(all(feature = "hub", feature = "transport-lease"))]
 pub(crate) use program::PROGRAM;
 pub(crate) use program::Program;
 pub(crate) use program::run_to_end;

@@ -131,9 +131,10 @@ impl Server {
     }
 
     async fn ask(&self, method: Method, path: &str, content: &str, body: &Value) -> Answer {
-        let body = match body {
-            Value::Null => Body::empty(),
-            _ => Body::from(body.to_string().into_bytes()),
+        let body = if body.is_null() {
+            Body::empty()
+        } else {
+            Body::from(body.to_string().into_bytes())
         };
         let request = Request::builder()
             .method(method)
