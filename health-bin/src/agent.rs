@@ -57,6 +57,9 @@ mod transitions;
 
 mod transports;
 
+#[cfg(test)]
+pub(crate) use report::Report;
+
 use components::Components;
 pub(crate) use identity::identity;
 use state::AgentState;

@@ -148,6 +148,8 @@ pub(crate) enum ConfigAction {
     Check(ConfigTarget),
     /// Print the annotated default configuration.
     Default(ConfigTarget),
+    /// Print the JSON Schema of the configuration, by which an editor completes and checks it.
+    Schema(SchemaTarget),
 }
 
 #[cfg(feature = "transport-lease")]
@@ -196,6 +198,18 @@ pub(crate) struct ConfigTarget {
     /// The configuration file.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(crate) struct SchemaTarget {
+    /// Of the hub's configuration instead of the agent's.
+    #[cfg(feature = "hub")]
+    #[arg(long)]
+    pub(crate) hub: bool,
+    /// Of what an agent answers to /report.
+    #[arg(long)]
+    pub(crate) report: bool,
 }
 
 /// The name by which the program is called.

@@ -51,6 +51,8 @@ pub(crate) use duration::ConfigDuration;
 pub(crate) use hub::HubConfig;
 #[cfg(feature = "hub")]
 pub(crate) use hub::HubTlsConfig;
+#[cfg(test)]
+pub(crate) use kinds::KINDS;
 pub(crate) use kinds::Made;
 pub(crate) use load::Draft;
 pub(crate) use load::Environment;

@@ -12,6 +12,8 @@ mod config;
 
 mod configured;
 
+mod schemas;
+
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;

@@ -31,6 +31,7 @@ use crate::manifests;
 use crate::probe;
 use crate::process;
 use crate::reload;
+use crate::schemas;
 use crate::signals;
 use crate::status;
 use crate::systemd::Manager;
@@ -188,6 +189,18 @@ fn configuration(action: ConfigAction, environment: &Environment) -> anyhow::Res
             }
             let ConfigTarget { .. } = target;
             say(&mut stdout, config::AGENT_DEFAULT.trim_end());
+        }
+        ConfigAction::Schema(target) => {
+            #[cfg(feature = "hub")]
+            if target.hub {
+                say(&mut stdout, schemas::HUB.trim_end());
+                return Ok(ExitCode::SUCCESS);
+            }
+            let schema = match target.report {
+                true => schemas::REPORT,
+                false => schemas::AGENT,
+            };
+            say(&mut stdout, schema.trim_end());
         }
         ConfigAction::Check(target) => {
             let path = target.config.as_deref();

@@ -1,5 +1,8 @@
 //! `/report`: how everything is, as JSON.
 
+mod shape;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -11,20 +14,22 @@ use health_checks::checks::SyncStats;
 use health_checks::names;
 use health_core::ComponentHealth;
 use health_core::ComponentName;
-use health_core::Deciding;
 use health_core::HealthReport;
 #[cfg(feature = "transport-ws")]
 use health_core::HealthSource;
 use health_core::reasons;
 use health_heartbeat::HeartbeatSnapshot;
 use health_heartbeat::TransportSnapshot;
-use serde_json::Map;
 use serde_json::Value;
-use serde_json::json;
 use tokio::sync::watch;
 
 use crate::clock::WallClock;
 use crate::process::ProcessSample;
+use shape::Component;
+use shape::Deciding;
+use shape::Heartbeat;
+pub(crate) use shape::Report;
+use shape::Transport;
 
 /// The version of the report's shape.
 const API_VERSION: &str = "syncer-health/v1alpha1";
@@ -113,85 +118,86 @@ impl Source {
         let stats = self.sync_stats(now);
         let process = self.process();
         let last_success = heartbeat.and_then(HeartbeatSnapshot::last_success);
-        json!({
-            "apiVersion": API_VERSION,
-            "version": crate::VERSION,
-            "status": report.verdict.status,
-            "reason": report.verdict.reason.as_str(),
-            "rule": report.verdict.rule.as_str(),
-            "deciding": report.verdict.deciding.iter().map(deciding).collect::<Vec<_>>(),
-            "components": components(report, wall),
-            "heartbeat": heartbeat.map(|snapshot| heartbeats(snapshot, wall)),
-            "lastHeartbeat": last_success.map(|at| wall.show(at)),
-            "uptimeSeconds": seconds(now.saturating_duration_since(self.started)),
-            "syncRate": stats.sync_rate,
-            "errorRate": stats.error_rate,
-            "queueDepth": stats.queue_depth,
-            "latencySeconds": stats.latency_seconds,
-            "memoryBytes": process.memory_bytes,
-            "cpuCores": process.cpu_cores,
-            "taskCount": tokio::runtime::Handle::try_current()
+        let report = Report {
+            api_version: API_VERSION,
+            version: crate::VERSION,
+            status: report.verdict.status,
+            reason: report.verdict.reason.as_str(),
+            rule: report.verdict.rule.as_str(),
+            deciding: report.verdict.deciding.iter().map(deciding).collect(),
+            components: components(report, wall),
+            heartbeat: heartbeat.map(|snapshot| heartbeats(snapshot, wall)),
+            last_heartbeat: last_success.map(|at| wall.show(at)),
+            uptime_seconds: seconds(now.saturating_duration_since(self.started)),
+            sync_rate: stats.sync_rate,
+            error_rate: stats.error_rate,
+            queue_depth: stats.queue_depth,
+            latency_seconds: stats.latency_seconds,
+            memory_bytes: process.memory_bytes,
+            cpu_cores: process.cpu_cores,
+            task_count: tokio::runtime::Handle::try_current()
                 .map(|runtime| runtime.metrics().num_alive_tasks())
                 .ok(),
-            "threadCount": process.threads,
-        })
+            thread_count: process.threads,
+        };
+        serde_json::to_value(report).expect("all its keys are texts")
     }
 }
 
-fn components(report: &HealthReport, wall: &WallClock) -> Map<String, Value> {
-    report
-        .components
-        .iter()
-        .map(|health| (health.name.to_string(), component(health, wall)))
+fn components<'a>(report: &'a HealthReport, wall: &WallClock) -> BTreeMap<&'a str, Component<'a>> {
+    let components = report.components.iter();
+    components
+        .map(|health| (health.name.as_str(), component(health, wall)))
         .collect()
 }
 
-fn component(health: &ComponentHealth, wall: &WallClock) -> Value {
-    json!({
-        "status": health.status,
-        "reason": health.reason.as_str(),
-        "message": health.message,
-        "error": health.error,
-        "lastCheck": health.last_check.map(|at| wall.show(at)),
-        "lastTransition": wall.show(health.last_transition),
-        "ageSeconds": health.age(wall.instant()).map(seconds),
-        "durationSeconds": health.duration.as_secs_f64(),
-        "consecutiveFailures": health.consecutive_failures,
-        "criticality": health.criticality,
-        "metrics": health.metrics,
-    })
+fn component<'a>(health: &'a ComponentHealth, wall: &WallClock) -> Component<'a> {
+    Component {
+        status: health.status,
+        reason: health.reason.as_str(),
+        message: &health.message,
+        error: health.error.as_deref(),
+        last_check: health.last_check.map(|at| wall.show(at)),
+        last_transition: wall.show(health.last_transition),
+        age_seconds: health.age(wall.instant()).map(seconds),
+        duration_seconds: health.duration.as_secs_f64(),
+        consecutive_failures: health.consecutive_failures,
+        criticality: health.criticality,
+        metrics: &health.metrics,
+    }
 }
 
-pub(super) fn deciding(deciding: &Deciding) -> Value {
-    json!({
-        "component": deciding.component.as_str(),
-        "status": deciding.status,
-        "reason": deciding.reason.as_str(),
-        "message": deciding.message,
-    })
+pub(super) fn deciding(deciding: &health_core::Deciding) -> Deciding<'_> {
+    Deciding {
+        component: deciding.component.as_str(),
+        status: deciding.status,
+        reason: deciding.reason.as_str(),
+        message: &deciding.message,
+    }
 }
 
-fn heartbeats(snapshot: &HeartbeatSnapshot, wall: &WallClock) -> Value {
-    let transports: Map<_, _> = snapshot
-        .transports
-        .iter()
-        .map(|transport| (transport.name.to_string(), self::transport(transport, wall)))
-        .collect();
-    json!({ "status": snapshot.outcome().status, "transports": transports })
+fn heartbeats<'a>(snapshot: &'a HeartbeatSnapshot, wall: &WallClock) -> Heartbeat<'a> {
+    let transports = snapshot.transports.iter();
+    Heartbeat {
+        status: snapshot.outcome().status,
+        transports: transports
+            .map(|transport| (transport.name.to_string(), self::transport(transport, wall)))
+            .collect(),
+    }
 }
 
-fn transport(transport: &TransportSnapshot, wall: &WallClock) -> Value {
+fn transport<'a>(transport: &'a TransportSnapshot, wall: &WallClock) -> Transport<'a> {
     let age = |at| seconds(wall.instant().saturating_duration_since(at));
-    json!({
-        "state": transport.state.to_string(),
-        "sequence": transport.sequence.0,
-        "lastSuccess": transport.last_success.map(|at| wall.show(at)),
-        "ageSeconds": transport.last_success.map(age),
-        "consecutiveFailures": transport.consecutive_failures,
-        "missed": transport.missed,
-        "rttSeconds": transport.round_trip.map(|rtt| rtt.as_secs_f64()),
-        "error": transport.error,
-    })
+    Transport {
+        state: transport.state.to_string(),
+        sequence: transport.sequence.0,
+        last_success: transport.last_success.map(|at| wall.show(at)),
+        age_seconds: transport.last_success.map(age),
+        consecutive_failures: transport.consecutive_failures,
+        missed: transport.missed,
+        rtt_seconds: transport.round_trip.map(|rtt| rtt.as_secs_f64()),
+        error: transport.error.as_deref(),
+    }
 }
 
 /// Seconds to the millisecond: nobody reads more of an age.

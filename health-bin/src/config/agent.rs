@@ -29,43 +29,69 @@ use super::trends::TrendSection;
 
 /// The configuration of `syncer-health run`. `config default` prints it with its meanings.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct AgentConfig {
+    /// Which SyncTarget this agent beats for.
     pub(crate) sync_target: SyncTargetConfig,
+    /// The stable name of this agent's place. Empty: the environment's `POD_UID`, else the host's
+    /// name.
     pub(crate) identity: String,
+    /// Where probes, report and metrics are answered.
     pub(crate) server: ServerConfig,
+    /// What is logged, to stderr.
     pub(crate) log: LogConfig,
+    /// When probes hold.
     pub(crate) probes: ProbesConfig,
+    /// Whether other processes may report components of the kind `push`.
     pub(crate) push: PushSection,
+    /// The API server of the Lease and of the SyncTarget.
     pub(crate) cluster: ClusterConfig,
+    /// What is checked, and how often.
     pub(crate) checks: ChecksConfig,
+    /// How the hub and the API server hear that this agent lives.
     pub(crate) heartbeat: HeartbeatSection,
+    /// Heartbeat time and the condition `SyncerReady` on the SyncTarget.
     pub(crate) sync_target_status: SyncTargetStatusConfig,
 }
 
+/// Which SyncTarget.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct SyncTargetConfig {
+    /// Its name. It must be given where heartbeats are sent.
     pub(crate) name: String,
+    /// The kcp workspace that it is in, as `root:org:edge`. Empty: the kubeconfig's own.
     pub(crate) workspace: String,
 }
 
+/// Where is answered.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct ServerConfig {
+    /// The address to listen on.
     #[serde(deserialize_with = "super::address")]
     pub(crate) bind: SocketAddr,
+    /// For so long after SIGTERM readiness fails before work stops. `0s`: not at all.
     pub(crate) drain_delay: ConfigDuration,
 }
 
+/// What is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct LogConfig {
+    /// The least severe that is logged.
     pub(crate) level: LogLevel,
+    /// How a line looks.
     pub(crate) format: LogFormat,
 }
 
+/// The least severe that is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum LogLevel {
     Error,
@@ -76,7 +102,9 @@ pub(crate) enum LogLevel {
     Trace,
 }
 
+/// How a line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum LogFormat {
     #[default]
@@ -84,78 +112,143 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+/// When probes hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct ProbesConfig {
+    /// Whether readiness lets Degraded pass, while nothing is Unknown or Unhealthy.
     pub(crate) ready_when_degraded: bool,
 }
 
+/// Who may report.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct PushSection {
+    /// Whether `PUT /components/NAME` is answered.
     pub(crate) enabled: bool,
+    /// The file with the bearer token that is asked for. Only a server that is bound to loopback
+    /// may do without: empty.
     pub(crate) token_file: String,
 }
 
+/// The API server.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct ClusterConfig {
+    /// Whether a cluster is used, where one is given.
     pub(crate) enabled: bool,
+    /// The file that says which API server, and who asks. Empty: the environment's `KUBECONFIG`, or
+    /// no cluster at all.
     pub(crate) kubeconfig: String,
+    /// The context of the kubeconfig. Empty: its current one.
     pub(crate) context: String,
+    /// Whether it is the cluster that this pod runs in. Not together with `syncTarget.workspace`.
     pub(crate) in_cluster: bool,
 }
 
+/// What is checked.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct ChecksConfig {
+    /// From check to check, unless a component says otherwise.
     pub(crate) interval: ConfigDuration,
+    /// How long a check may take, unless a component says otherwise.
     pub(crate) timeout: ConfigDuration,
+    /// The probes that a component is part of, unless it says otherwise.
+    #[cfg_attr(test, schemars(schema_with = "crate::schemas::scopes"))]
     pub(crate) default_probes: Vec<Scope>,
+    /// What is checked.
     pub(crate) components: Vec<ComponentConfig>,
 }
 
 /// One component: a name, exactly one kind, and the common keys.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(test, schemars(transform = crate::schemas::one_kind))]
 pub(crate) struct ComponentConfig {
+    /// Its name, of which there is only one: 1 to 63 letters, digits, `-`, `_` or `.`.
+    #[cfg_attr(
+        test,
+        schemars(regex(pattern = r"^[A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?$"))
+    )]
     pub(crate) name: String,
+    /// Asks a URL.
     pub(crate) http: Option<HttpKind>,
+    /// Connects to an address.
     pub(crate) tcp: Option<TcpKind>,
+    /// Runs a program that follows the monitoring-plugin convention.
     pub(crate) exec: Option<ExecKind>,
+    /// Reads the metrics of another process.
     pub(crate) prometheus: Option<PrometheusKind>,
+    /// Asks an API server whether it is ready.
     pub(crate) kubernetes_api: Option<KubernetesApiKind>,
+    /// Looks at how full a file system is.
     pub(crate) disk: Option<DiskKind>,
+    /// Looks at how old a file is.
     pub(crate) file: Option<FileKind>,
+    /// Looks at what this process itself uses.
     pub(crate) resources: Option<ResourcesKind>,
+    /// Waits for another process to report.
     pub(crate) push: Option<PushKind>,
+    /// From check to check. Without it: `checks.interval`.
     pub(crate) interval: Option<ConfigDuration>,
+    /// How long a check may take. Without it: `checks.timeout`.
     pub(crate) timeout: Option<ConfigDuration>,
+    /// How long a good result is believed. Without it: twice the interval and the timeout, of
+    /// `push` its TTL.
     pub(crate) stale_after: Option<ConfigDuration>,
+    /// So many results in a row make it worse. Without it: 1.
+    #[cfg_attr(test, schemars(range(min = 1)))]
     pub(crate) failure_threshold: Option<u32>,
+    /// So many results in a row make it better. Without it: 1.
+    #[cfg_attr(test, schemars(range(min = 1)))]
     pub(crate) success_threshold: Option<u32>,
+    /// How much it counts: `critical` in full, `degrading` an Unhealthy as Degraded,
+    /// `informational` not at all.
     #[serde(default)]
+    #[cfg_attr(test, schemars(schema_with = "crate::schemas::criticality"))]
     pub(crate) criticality: Criticality,
+    /// The probes that it is part of. Without it: `checks.defaultProbes`.
+    #[cfg_attr(test, schemars(schema_with = "crate::schemas::scopes"))]
+    #[serde(default)]
     pub(crate) probes: Option<Vec<Scope>>,
-    /// By the number's name, as the check reports it.
+    /// What its numbers mean by their own past, by their names as the report has them.
     #[serde(default)]
     pub(crate) trends: BTreeMap<String, TrendSection>,
 }
 
+/// How often this agent beats, and over what.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct HeartbeatSection {
+    /// From beat to beat; at least 100ms.
     pub(crate) interval: ConfigDuration,
+    /// Silence that counts as failure; at least two intervals.
     pub(crate) timeout: ConfigDuration,
+    /// So many missed beats in a row count as failure.
+    #[cfg_attr(test, schemars(range(min = 1)))]
     pub(crate) failure_threshold: u32,
+    /// The hub may move the interval down to this.
     pub(crate) interval_min: ConfigDuration,
+    /// The hub may move the interval up to this.
     pub(crate) interval_max: ConfigDuration,
+    /// Whether one transport that works is enough, or each must work.
     pub(crate) require: RequireConfig,
+    /// The tunnel to a hub.
     pub(crate) websocket: WebsocketConfig,
+    /// The Lease.
     pub(crate) lease: LeaseSection,
 }
 
+/// Which transports must work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum RequireConfig {
     #[default]
@@ -163,29 +256,48 @@ pub(crate) enum RequireConfig {
     All,
 }
 
+/// The tunnel to a hub.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct WebsocketConfig {
+    /// Where the hub answers, as `wss://hub:8082/tunnel`. Empty: there is no tunnel.
+    #[cfg_attr(test, schemars(regex(pattern = r"^$|^wss?://")))]
     pub(crate) url: String,
+    /// The file with the bearer token, read again at each dial. Empty: none is sent.
     pub(crate) token_file: String,
+    /// PEM with the authorities that are believed. Empty: those of the system.
     pub(crate) ca_file: String,
+    /// Whether the token may go over `ws://` to another host.
     pub(crate) allow_plaintext: bool,
 }
 
+/// The Lease.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct LeaseSection {
+    /// Whether a Lease is renewed, where a cluster is given.
     pub(crate) enabled: bool,
+    /// The namespace that it is in.
     pub(crate) namespace: String,
+    /// Its name. Empty: the SyncTarget's name followed by `-heartbeat`.
     pub(crate) name: String,
 }
 
+/// What is written on the SyncTarget.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct SyncTargetStatusConfig {
+    /// Whether the SyncTarget's status is written, where a cluster is given.
     pub(crate) enabled: bool,
+    /// At most one write in this time.
     pub(crate) min_interval: ConfigDuration,
+    /// Without a change one write in this time.
     pub(crate) heartbeat_interval: ConfigDuration,
+    /// The field that the heartbeat's time stands in. `auto`: the one that the server knows.
+    #[cfg_attr(test, schemars(extend("enum" = ["auto", "lastSyncerHeartbeatTime", "lastHeartbeatTime", "lastHeartbeat"])))]
     pub(crate) heartbeat_field: String,
 }
 

@@ -14,83 +14,144 @@ use super::agent::LogConfig;
 
 /// The configuration of `syncer-health hub`. `config default --hub` prints it with its meanings.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct HubConfig {
+    /// Where agents dial in.
     pub(crate) server: HubServerConfig,
+    /// The fleet, its page and its metrics.
     pub(crate) ops: OpsConfig,
+    /// Who may dial in.
     pub(crate) auth: AuthConfig,
+    /// The API server that is watched and written to.
     pub(crate) cluster: HubClusterConfig,
+    /// What is logged, to stderr.
     pub(crate) log: LogConfig,
+    /// How long the hub waits for an agent.
     pub(crate) heartbeat: HubHeartbeatConfig,
+    /// How much is taken.
     pub(crate) limits: LimitsConfig,
 }
 
+/// Where agents dial in.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct HubServerConfig {
+    /// The address to listen on.
     #[serde(deserialize_with = "super::address")]
     pub(crate) bind: SocketAddr,
+    /// TLS; without it, it is plain HTTP.
     pub(crate) tls: HubTlsConfig,
 }
 
+/// The files of TLS.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct HubTlsConfig {
+    /// PEM with the certificate; together with `keyFile`. Read again when it changes.
     pub(crate) cert_file: String,
+    /// PEM with the key; together with `certFile`.
     pub(crate) key_file: String,
+    /// PEM with the authorities whose client certificates are believed; a certificate's common name
+    /// reads `WORKSPACE/NAME`.
     pub(crate) client_ca_file: String,
 }
 
+/// Who may look at the fleet.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct OpsConfig {
+    /// The address to listen on.
     #[serde(deserialize_with = "super::address")]
     pub(crate) bind: SocketAddr,
+    /// The file with the token that is asked for. Empty: none, and only loopback may be bound,
+    /// unless `insecure`.
     pub(crate) token_file: String,
+    /// Whether another address than loopback may be bound without a token.
     pub(crate) insecure: bool,
 }
 
+/// Who may dial in.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct AuthConfig {
+    /// A YAML file with a line `"WORKSPACE/NAME": token` for each target. Empty: there are no
+    /// tokens.
     pub(crate) token_file: String,
+    /// Whether the API server is asked whose token it is and what that user may do. It needs
+    /// `cluster.enabled`.
     pub(crate) token_review: bool,
+    /// Whether anybody may come in without a credential, also from elsewhere.
     pub(crate) anonymous: bool,
 }
 
+/// The API server.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct HubClusterConfig {
+    /// Whether a cluster is watched.
     pub(crate) enabled: bool,
+    /// The file that says which API server, and who asks. Empty: the environment's `KUBECONFIG`.
     pub(crate) kubeconfig: String,
+    /// The context of the kubeconfig. Empty: its current one.
     pub(crate) context: String,
+    /// Whether it is the cluster that this pod runs in.
     pub(crate) in_cluster: bool,
+    /// The namespace of the agents' Leases.
+    #[cfg_attr(test, schemars(length(min = 1)))]
     pub(crate) namespace: String,
+    /// The kcp workspaces that are watched, as `root:org:edge`. Empty: the kubeconfig's own.
+    #[cfg_attr(test, schemars(inner(regex(pattern = r"^[^/ ]+$"))))]
     pub(crate) workspaces: Vec<String>,
+    /// Whether `HeartbeatHealthy` is written on the SyncTargets.
     pub(crate) write_conditions: bool,
+    /// Of several hubs with the same Lease one is active.
     pub(crate) leader_lease: LeaderLeaseConfig,
 }
 
+/// Which hub is active.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct LeaderLeaseConfig {
+    /// Whether a Lease decides which hub is active.
     pub(crate) enabled: bool,
+    /// Its name.
     pub(crate) name: String,
 }
 
+/// How long the hub waits.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct HubHeartbeatConfig {
+    /// The shortest timeout that an agent may declare; a shorter one is made this.
     pub(crate) timeout_min: ConfigDuration,
+    /// The longest timeout that an agent may declare; a longer one is made this.
     pub(crate) timeout_max: ConfigDuration,
+    /// After so much silence an agent is Lost that is known by its SyncTarget's heartbeat time
+    /// only.
     pub(crate) sync_target_timeout: ConfigDuration,
 }
 
+/// How much is taken.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct LimitsConfig {
+    /// Tunnels at once; no more than the process may open files, less those that the hub needs
+    /// itself.
+    #[cfg_attr(test, schemars(range(min = 1)))]
     pub(crate) connections: usize,
+    /// The largest message, in bytes.
+    #[cfg_attr(test, schemars(range(min = 65536)))]
     pub(crate) message_bytes: usize,
+    /// From the connection to the accepted tunnel, with TLS and HTTP in between.
     pub(crate) handshake_timeout: ConfigDuration,
 }
 

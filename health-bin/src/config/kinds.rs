@@ -40,67 +40,95 @@ pub(crate) use kubernetes_api::Surroundings;
 pub(crate) use prometheus::PrometheusKind;
 
 /// Every kind there is, as it is written.
-const KINDS: &str = "http, tcp, exec, prometheus, kubernetesApi, disk, file, resources, push";
+pub(crate) const KINDS: &str =
+    "http, tcp, exec, prometheus, kubernetesApi, disk, file, resources, push";
 
 /// Connects to an address.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct TcpKind {
+    /// `HOST:PORT`.
     pub(crate) address: String,
+    /// How long connecting may take.
     pub(crate) latency_seconds: Option<PairedConfig>,
 }
 
 /// Runs a program that follows the monitoring-plugin convention.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ExecKind {
+    /// The program and its arguments.
+    #[cfg_attr(test, schemars(length(min = 1)))]
     pub(crate) command: Vec<String>,
+    /// Variables of its environment; nothing else is inherited but `PATH`.
     #[serde(default)]
     pub(crate) env: BTreeMap<String, String>,
+    /// The folder that it runs in.
     pub(crate) working_dir: Option<PathBuf>,
 }
 
 /// Looks at how full a file system is.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct DiskKind {
+    /// A path on the file system.
     pub(crate) path: PathBuf,
+    /// The share that is used, 0 to 1.
     pub(crate) used_ratio: Option<PairedConfig>,
+    /// The bytes that are free; too few are worse.
     pub(crate) free_bytes: Option<PairedConfig>,
+    /// The share of the inodes that is used, 0 to 1.
     pub(crate) inodes_used_ratio: Option<PairedConfig>,
 }
 
 /// Looks at how old a file is.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct FileKind {
+    /// The file.
     pub(crate) path: PathBuf,
+    /// How old it may be.
     pub(crate) age_seconds: Option<PairedConfig>,
 }
 
 /// Looks at what this process itself uses.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ResourcesKind {
+    /// Memory as a share of the cgroup's or the host's limit, 0 to 1.
     pub(crate) memory_ratio: Option<PairedConfig>,
+    /// Processor time as a share of the limit, 0 to 1.
     pub(crate) cpu_ratio: Option<PairedConfig>,
+    /// Open files as a share of the limit, 0 to 1.
     pub(crate) open_files_ratio: Option<PairedConfig>,
+    /// Threads.
     pub(crate) threads: Option<PairedConfig>,
+    /// Tasks of the asynchronous runtime.
     pub(crate) tasks: Option<PairedConfig>,
 }
 
 /// Waits for another process to report; its results are good for the TTL.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct PushKind {
+    /// How long a report is good.
     pub(crate) ttl: ConfigDuration,
 }
 
 /// A pair of thresholds, each optional. Where the pair is left out the check's own default holds.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct PairedConfig {
+    /// From here on Degraded.
     pub(crate) degraded: Option<f64>,
+    /// From here on Unhealthy.
     pub(crate) unhealthy: Option<f64>,
 }
 

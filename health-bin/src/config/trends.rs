@@ -18,14 +18,23 @@ use super::nearest;
 
 /// How one number's past is looked at, and from where on it is too much.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct TrendSection {
+    /// How far back slope and growth look; at least five intervals. Growth that pauses for longer
+    /// is over.
     pub(crate) window: Option<ConfigDuration>,
+    /// How fast the moving mean forgets: after so many samples one counts half.
     pub(crate) half_life_samples: Option<u32>,
+    /// So many samples come before deviations are judged.
     pub(crate) warm_up_samples: Option<u32>,
+    /// The smallest deviation that is believed, in the number's unit.
     pub(crate) deviation_min: Option<f64>,
+    /// So many deviations from the moving mean, above or below: `Anomalous`.
     pub(crate) deviations: Option<PairedConfig>,
+    /// So much a second: `RisingFast`.
     pub(crate) slope_per_second: Option<PairedConfig>,
+    /// For so long it never fell: `OnlyGrowing`.
     pub(crate) growing_seconds: Option<PairedConfig>,
 }
 

@@ -51,11 +51,11 @@ impl AgentConfig {
 
     #[cfg(feature = "transport-lease")]
     fn validate_lease(&self, kubeconfig_variable: Option<&str>, problems: &mut Problems) {
-        if !self.has_cluster(kubeconfig_variable) {
-            return;
-        }
         if let Err(error) = self.sync_target_status_config() {
             problems.add(format!("syncTargetStatus.{}", error.key), told(&error));
+        }
+        if !self.has_cluster(kubeconfig_variable) {
+            return;
         }
         let (lease, target) = (&self.heartbeat.lease, &self.sync_target.name);
         let made = health_transport_lease::LeaseConfig::new(&lease.namespace, &lease.name, target);

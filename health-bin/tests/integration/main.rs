@@ -27,6 +27,8 @@ mod pitfalls;
 
 mod options;
 
+mod schema;
+
 mod systemd;
 
 #[cfg(all(feature = "hub", feature = "transport-lease"))]

@@ -20,21 +20,34 @@ use super::set_checked;
 
 /// Asks a URL.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct HttpKind {
+    /// What is asked.
+    #[cfg_attr(test, schemars(regex(pattern = r"^https?://")))]
     pub(crate) url: String,
+    /// How it is asked. Without it: GET.
+    #[cfg_attr(test, schemars(extend("enum" = ["GET", "HEAD", "OPTIONS", "POST"])))]
     pub(crate) method: Option<String>,
     /// The statuses that are good; without any, 200 to 299.
     #[serde(default)]
+    #[cfg_attr(test, schemars(inner(range(min = 100, max = 999))))]
     pub(crate) expected_status: Vec<u16>,
+    /// Headers that are sent.
     #[serde(default)]
     pub(crate) headers: BTreeMap<String, String>,
+    /// The file with the bearer token that is sent.
     pub(crate) token_file: Option<PathBuf>,
+    /// PEM with the authorities that are believed. Without it: those of the system.
     pub(crate) ca_file: Option<PathBuf>,
+    /// PEM with the client's certificate; together with `keyFile`.
     pub(crate) cert_file: Option<PathBuf>,
+    /// PEM with the client's key; together with `certFile`.
     pub(crate) key_file: Option<PathBuf>,
+    /// Whether any certificate is believed.
     #[serde(default)]
     pub(crate) insecure: bool,
+    /// How long the answer may take.
     pub(crate) latency_seconds: Option<PairedConfig>,
 }
 

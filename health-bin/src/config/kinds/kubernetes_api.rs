@@ -18,16 +18,27 @@ use crate::config::kubeconfig::Kubeconfig;
 
 /// Asks a Kubernetes API server whether it is ready.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct KubernetesApiKind {
+    /// The API server. Empty: as `kubeconfig` or `inCluster` say.
+    #[cfg_attr(test, schemars(regex(pattern = r"^$|^https?://")))]
     pub(crate) url: String,
+    /// The file with the bearer token that is sent.
     pub(crate) token_file: Option<PathBuf>,
+    /// PEM with the authorities that are believed. Without it: those of the system.
     pub(crate) ca_file: Option<PathBuf>,
+    /// PEM with the client's certificate; together with `keyFile`.
     pub(crate) cert_file: Option<PathBuf>,
+    /// PEM with the client's key; together with `certFile`.
     pub(crate) key_file: Option<PathBuf>,
+    /// The file that says which API server, and who asks.
     pub(crate) kubeconfig: String,
+    /// The context of the kubeconfig. Empty: its current one.
     pub(crate) context: String,
+    /// Whether it is the API server of the cluster that this pod runs in.
     pub(crate) in_cluster: bool,
+    /// How long the answer may take.
     pub(crate) latency_seconds: Option<PairedConfig>,
     /// What the environment says, for where nothing is given.
     #[serde(skip)]

@@ -16,31 +16,53 @@ use super::set_checked;
 
 /// Reads the metrics of another process.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct PrometheusKind {
+    /// Where the metrics are.
+    #[cfg_attr(test, schemars(regex(pattern = r"^https?://")))]
     pub(crate) url: String,
+    /// The file with the bearer token that is sent.
     pub(crate) token_file: Option<PathBuf>,
+    /// PEM with the authorities that are believed. Without it: those of the system.
     pub(crate) ca_file: Option<PathBuf>,
+    /// PEM with the client's certificate; together with `keyFile`.
     pub(crate) cert_file: Option<PathBuf>,
+    /// PEM with the client's key; together with `certFile`.
     pub(crate) key_file: Option<PathBuf>,
+    /// Whether any certificate is believed.
     #[serde(default)]
     pub(crate) insecure: bool,
+    /// Whether its numbers are the report's `syncRate` and so on; of one component at most.
     #[serde(default)]
     pub(crate) sync_engine: bool,
+    /// Other families than those of controller-runtime.
     #[serde(default)]
     pub(crate) families: FamiliesConfig,
+    /// How long the queue may be.
     pub(crate) queue_depth: Option<PairedConfig>,
+    /// The share of attempts that may fail, 0 to 1.
     pub(crate) error_rate: Option<PairedConfig>,
+    /// How long a sync may take.
     pub(crate) latency_seconds: Option<PairedConfig>,
 }
 
 /// Other families than those of controller-runtime.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct FamiliesConfig {
+    /// The queue's depth.
+    #[cfg_attr(test, schemars(regex(pattern = r"^[A-Za-z_:][A-Za-z0-9_:]*$")))]
     pub(crate) queue_depth: Option<String>,
+    /// A counter of all attempts.
+    #[cfg_attr(test, schemars(regex(pattern = r"^[A-Za-z_:][A-Za-z0-9_:]*$")))]
     pub(crate) attempts: Option<String>,
+    /// A counter of failed attempts.
+    #[cfg_attr(test, schemars(regex(pattern = r"^[A-Za-z_:][A-Za-z0-9_:]*$")))]
     pub(crate) errors: Option<String>,
+    /// A histogram of how long an attempt took, in seconds.
+    #[cfg_attr(test, schemars(regex(pattern = r"^[A-Za-z_:][A-Za-z0-9_:]*$")))]
     pub(crate) latency: Option<String>,
 }
 
