@@ -3,6 +3,7 @@ use crate::config::AgentConfig;
 use crate::config::Environment;
 use crate::config::Source;
 use crate::config::load;
+use crate::config::problem::Place;
 
 /// One of each class, in one file, and each is told with its place.
 #[test]
@@ -196,6 +197,63 @@ fn of_too_much_that_is_wrong_the_first_is_told() {
     assert_eq!(lines[100], "configuration: 101 more problems are not shown");
 }
 
+/// Text that was damaged by chance: what is wrong is told in lines that point into the file, and the
+/// end comes.
+#[test]
+fn whatever_is_written_each_problem_is_a_line_with_a_place_that_there_is() {
+    const LONG: &str = "
+heartbeat: &it { interval: 5s, timeout: 20s, websocket: { url: 'ws://127.0.0.1:1/tunnel' } }
+syncTarget: { name: a }
+checks:
+  components:
+    - { name: a, http: { url: 'http://x', headers: { a.b: 'c' } }, trends: { x: { window: 10m } } }
+    - { name: b, exec: { command: [x, y], env: { A: b } }, probes: [liveness] }
+";
+    const MARKS: &[u8] = b"{}[]:,-&*!|'\"\n #a1~";
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut wrong = 0;
+    for round in 0..1_000 {
+        let mut text: Vec<char> = LONG.chars().collect();
+        for _ in 0..=random.usize(..4) {
+            let at = random.usize(..text.len());
+            match random.u8(..3) {
+                0 => drop(text.remove(at)),
+                1 => text.insert(at, char::from(*random.choice(MARKS).unwrap())),
+                _ => {
+                    let end = (at + random.usize(..40)).min(text.len());
+                    let part = text[at..end].to_vec();
+                    let to = random.usize(..text.len());
+                    text.splice(to..to, part);
+                }
+            }
+        }
+        let text: String = text.into_iter().collect();
+        let draft = load::<AgentConfig>(source(&text), &Environment::new(), AGENT_VARIABLES);
+        let Err(error) = draft.check(|config| config.validate(None)) else {
+            continue;
+        };
+        wrong += 1;
+        let shown = error.to_string();
+        assert_eq!(
+            shown.lines().count(),
+            error.0.len(),
+            "{round}: {text}\n{shown}"
+        );
+        let lines = text.split('\n').count() as u64;
+        for problem in &error.0 {
+            let Some(Place::File { line, column, .. }) = &problem.place else {
+                panic!("{round}: {text}\n{problem}");
+            };
+            // What ends too early is missed in the line after the last.
+            assert!(
+                (1..=lines + 1).contains(line) && *column > 0,
+                "{round}: {text}\n{problem}"
+            );
+        }
+    }
+    assert!(wrong > 300, "{wrong}");
+}
+
 #[track_caller]
 fn check(text: &str, environment: &[(&str, &str)], expected: &[&str]) {
     let lines = lines(text, environment);
@@ -211,11 +269,14 @@ fn lines(text: &str, environment: &[(&str, &str)]) -> Vec<String> {
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect();
-    let source = Source {
-        file: Some("f.yaml"),
-        text,
-    };
-    let draft = load::<AgentConfig>(source, &environment, AGENT_VARIABLES);
+    let draft = load::<AgentConfig>(source(text), &environment, AGENT_VARIABLES);
     let error = draft.check(|config| config.validate(None)).unwrap_err();
     error.to_string().lines().map(str::to_owned).collect()
+}
+
+const fn source(text: &str) -> Source<'_> {
+    Source {
+        file: Some("f.yaml"),
+        text,
+    }
 }
