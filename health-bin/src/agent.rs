@@ -57,11 +57,10 @@ mod transitions;
 
 mod transports;
 
-#[cfg(test)]
-pub(crate) use report::Report;
-
 use components::Components;
 pub(crate) use identity::identity;
+#[cfg(test)]
+pub(crate) use report::Report;
 use state::AgentState;
 
 /// What an agent is started with.

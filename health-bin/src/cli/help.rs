@@ -83,8 +83,13 @@ Examples:
   syncer-health config default > agent.yaml
   syncer-health config default --hub > hub.yaml
   syncer-health config check --config agent.yaml
+  syncer-health config schema > agent.schema.json
 
-Exit codes: 0; 2 the configuration is wrong: a line for each key, with what would be right.";
+An editor completes and checks a file that begins with this line:
+  # yaml-language-server: $schema=agent.schema.json
+
+Exit codes: 0; 2 the configuration is wrong: a line for each problem, FILE:LINE:COLUMN: KEY: what is
+wrong and what would be right.";
 
 #[cfg(feature = "transport-lease")]
 pub(super) const MANIFESTS: &str = "\
