@@ -170,7 +170,7 @@ async fn a_configuration_that_is_not_there_exits_2() {
     let (code, _, err) = run_to_end(&["run", "--config", "/nowhere.yaml"], &[]).await;
     assert_eq!(code, 2, "{err}");
     assert!(
-        err.starts_with("configuration: --config: cannot read \"/nowhere.yaml\""),
+        err.starts_with("--config: cannot read \"/nowhere.yaml\""),
         "{err}"
     );
 }
