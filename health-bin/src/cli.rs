@@ -38,7 +38,8 @@ pub(crate) enum Command {
     ///
     /// It checks the syncer from outside (HTTP, TCP, a program, its Prometheus metrics),
     /// answers /livez, /readyz, /startupz, /report and /metrics on server.bind, and sends
-    /// heartbeats by the tunnel to a hub, as a Lease, or by both.
+    /// heartbeats by the tunnel to a hub, as a Lease, or by both. SIGHUP, and a change of the
+    /// file, have it read its configuration again.
     #[command(verbatim_doc_comment, after_help = help::RUN)]
     Run(ServeArgs),
     /// Run the hub: accept tunnels, find the silent.

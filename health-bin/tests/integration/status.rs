@@ -141,7 +141,7 @@ async fn usage_exits_2_and_says_what_would_be_right() {
         (&["--url", "http://me:s3cr3t@hub"], "do not belong into it"),
         (
             &["--token-file", "/nowhere/token"],
-            "syncer-health: --token-file: cannot read \"/nowhere/token\"",
+            "--token-file: cannot read \"/nowhere/token\"",
         ),
         (
             &["--token-file", token, "--url", "http://192.0.2.1"],
@@ -152,6 +152,10 @@ async fn usage_exits_2_and_says_what_would_be_right() {
         let (code, out, err) = run_to_end(&args, &[]).await;
         assert_eq!((code, out.as_str()), (2, ""), "{args:?}: {err}");
         assert!(err.contains(told), "{args:?}: {err}");
+        assert!(
+            !err.contains("configuration"),
+            "a flag is no key of it: {err}"
+        );
         let secret = err.replace("http://me:s3cr3t@hub", "");
         assert!(!secret.contains("s3cr3t"), "{args:?}: {err}");
     }
