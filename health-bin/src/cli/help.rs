@@ -35,6 +35,7 @@ Each key has an environment variable: SYNCER_HEALTH_HEARTBEAT_INTERVAL=5s is hea
 Exit codes: 0 ended by SIGTERM or SIGINT; 1 it failed; 2 the configuration is wrong.";
 
 #[cfg(feature = "hub")]
+#[cfg(feature = "hub")]
 pub(super) const HUB: &str = "\
 Examples:
   syncer-health config default --hub > hub.yaml
@@ -45,6 +46,7 @@ Each key has an environment variable: SYNCER_HEALTH_HUB_OPS_BIND=127.0.0.1:9083 
 
 Exit codes: 0 ended by SIGTERM or SIGINT; 1 it failed; 2 the configuration is wrong.";
 
+#[cfg(feature = "hub")]
 #[cfg(feature = "hub")]
 pub(super) const DEMO: &str = "\
 Examples:
