@@ -73,8 +73,17 @@ impl Program {
         }
     }
 
-    pub(crate) fn is_ready(&self) -> anyhow::Result<bool> {
-        Ok(self.readyz()?.starts_with("HTTP/1.1 200 "))
+    /// Waits until it is ready, and fails with what it says if it never is.
+    pub(crate) fn ready(&self) -> anyhow::Result<()> {
+        let began = Instant::now();
+        loop {
+            let answer = self.readyz()?;
+            if answer.starts_with("HTTP/1.1 200 ") {
+                return Ok(());
+            }
+            ensure!(began.elapsed() < PATIENCE, "it is not ready:\n{answer}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -94,7 +103,7 @@ impl Program {
         let host = self.address;
         write!(
             stream,
-            "GET /readyz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+            "GET /readyz?verbose HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
         )?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
