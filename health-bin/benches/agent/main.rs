@@ -119,6 +119,7 @@ fn idle(agent: &Program, cluster: &Cluster) -> anyhow::Result<()> {
     let [written, all] = renewals.fold([0.0, 0.0], |[written, all], (method, _)| {
         [written + f64::from(method == "PUT"), all + 1.0]
     });
+    ensure!(written > 0.0, "the Lease was never renewed");
     let what =
         |what: &str| format!("an idle agent, {COMPONENTS} components, both transports: {what}");
     Row::new(
