@@ -30,7 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How often an answer is asked for that nobody gives yet.
 const EVERY: Duration = Duration::from_micros(500);
 
-/// What is measured; as `cargo build --release` makes it.
+/// What is measured: as `cargo build --release` makes it, with what the tests of its libraries switch
+/// on besides.
 pub(crate) const PATH: &str = env!("CARGO_BIN_EXE_syncer-health");
 
 // === impl Program ===
