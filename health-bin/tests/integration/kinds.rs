@@ -39,6 +39,8 @@ checks:
     );
     let agent = Program::start("run", &config, &[]);
     let address = agent.address("address").await;
+    // One that is only shown is not waited for by readiness.
+    agent.answers(address, "/startupz", 200).await;
     agent.answers(address, "/readyz", 200).await;
     let report = get(address, "/report", &[]).await.unwrap().json();
     let of = |name: &str| &report["components"][name];
