@@ -10,7 +10,6 @@ use std::time::Duration;
 use health_transport_ws::AcceptedHandle;
 use health_transport_ws::CloseReason;
 use health_transport_ws::ConnectionId;
-use health_transport_ws::Terms;
 
 /// The running tunnels. Each has a place until it ends, so there are never more than the hub has
 /// connections.
@@ -56,19 +55,6 @@ impl Registry {
         })
     }
 
-    /// What each acknowledgement on this tunnel tells from now on; whether there was one.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the fleet does not tell intervals yet")
-    )]
-    pub(super) fn set_terms(&self, connection: ConnectionId, terms: Terms) -> bool {
-        let handle = self.lock().get(&connection).cloned();
-        handle.is_some_and(|handle| {
-            handle.set_terms(terms);
-            true
-        })
-    }
-
     /// Every tunnel there is now.
     pub(super) fn handles(&self) -> Vec<AcceptedHandle> {
         self.lock().values().cloned().collect()
@@ -93,6 +79,7 @@ mod tests {
     use health_transport_ws::AcceptedTunnel;
     use health_transport_ws::Admission;
     use health_transport_ws::ServerEnd;
+    use health_transport_ws::Terms;
     use tokio::sync::mpsc;
 
     use super::*;
@@ -104,7 +91,6 @@ mod tests {
         let connection = ConnectionId(7);
         let (tunnel, handle) = AcceptedTunnel::new(stream, connection, AcceptOptions::default());
         let registered = registry.insert(connection, handle);
-        assert!(registry.set_terms(connection, Terms::default()));
         assert!(registry.close(connection, CloseReason::Replaced, None));
         assert!(!registry.close(ConnectionId(8), CloseReason::Replaced, None));
         let (events, _heard) = mpsc::channel(1);
@@ -114,6 +100,6 @@ mod tests {
         assert_eq!(registry.handles().len(), 1);
         drop(registered);
         assert!(registry.handles().is_empty());
-        assert!(!registry.set_terms(connection, Terms::default()));
+        assert!(!registry.close(connection, CloseReason::Replaced, None));
     }
 }
