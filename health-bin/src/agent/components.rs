@@ -167,10 +167,17 @@ impl Prepared {
     ) -> anyhow::Result<Self> {
         let component = &as_configured.component;
         let wrong = |problem| ConfigError(vec![problem]);
+        let made = component.make(key).map_err(wrong)?;
+        let mut spec = component.spec(name, checks);
+        if let Made::Pushed(push) = &made {
+            // The TTL, unless the component says otherwise.
+            let stale_after = spec.stale_after;
+            spec = push.spec(spec)?.with_stale_after(stale_after);
+        }
         Ok(Self {
-            spec: component.spec(name, checks),
+            spec,
             trends: component.trends(key).map_err(wrong)?,
-            made: component.make(key).map_err(wrong)?,
+            made,
             as_configured,
         })
     }
@@ -191,12 +198,7 @@ impl Prepared {
                 let schedule = Schedule::new(interval, timeout);
                 Held::Check(monitor.register(spec, schedule, checker)?)
             }
-            Made::Pushed(push) => {
-                // The TTL, unless the component says otherwise.
-                let stale_after = spec.stale_after;
-                let spec = push.spec(spec)?.with_stale_after(stale_after);
-                Held::Pushed(monitor.register_reported(spec)?.with_trends(trends))
-            }
+            Made::Pushed(_) => Held::Pushed(monitor.register_reported(spec)?.with_trends(trends)),
         };
         Ok(Registered {
             as_configured,
