@@ -209,23 +209,9 @@ async fn rights_are_printed_where_the_files_of_the_configuration_are_not() {
 #[tokio::test]
 async fn an_agent_of_its_own_cluster_is_printed_with_its_rights() {
     let folder = TempDir::new().expect("a temporary folder");
-    let path = folder.path().join("agent.yaml");
-    let config = "syncTarget: { name: edge-1 }\ncluster: { inCluster: true }\n";
-    std::fs::write(&path, config).expect("it can be written");
-    let path = path.to_str().expect("a path in UTF-8");
-    let args = [
-        "manifests",
-        "agent",
-        "--config",
-        path,
-        "--namespace",
-        "edge",
-        "--image",
-        "i:1",
-    ];
-    let (code, out, err) = run_to_end(&args, &[]).await;
-    assert_eq!(code, 0, "{err}");
-    let printed = tree::parse(&out);
+    let path = in_cluster(&folder);
+    let more = ["--namespace", "edge", "--image", "i:1"];
+    let printed = printed_agent(&path, &more).await;
     let deployment = only(&printed, "Deployment");
     let pod = template(&deployment);
     assert_eq!(pod["automountServiceAccountToken"], true, "{pod}");
@@ -236,9 +222,25 @@ async fn an_agent_of_its_own_cluster_is_printed_with_its_rights() {
         assert_eq!(subject["namespace"], "edge", "{subject}");
     }
     let roles = printed.iter().filter(|it| it["rules"].is_array()).cloned();
-    let (code, rbac, err) = run_to_end(&["manifests", "rbac", "--config", path], &[]).await;
+    let (code, rbac, err) = run_to_end(&["manifests", "rbac", "--config", &path], &[]).await;
     assert_eq!(code, 0, "{err}");
     assert_eq!(roles.collect::<Vec<_>>(), tree::parse(&rbac));
+}
+
+/// The configuration of an agent whose control plane is its own cluster, written into `folder`.
+fn in_cluster(folder: &TempDir) -> String {
+    let path = folder.path().join("agent.yaml");
+    let config = "syncTarget: { name: edge-1 }\ncluster: { inCluster: true }\n";
+    std::fs::write(&path, config).expect("it can be written");
+    path.to_str().expect("a path in UTF-8").to_owned()
+}
+
+/// What `manifests agent` prints for the configuration at `path`.
+async fn printed_agent(path: &str, more: &[&str]) -> Vec<Value> {
+    let args = [&["manifests", "agent", "--config", path], more].concat();
+    let (code, out, err) = run_to_end(&args, &[]).await;
+    assert_eq!(code, 0, "{err}");
+    tree::parse(&out)
 }
 
 /// What `manifests WHAT` prints for a configuration in `deploy/`.

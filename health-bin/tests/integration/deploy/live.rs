@@ -13,7 +13,6 @@ use super::server::kubectl;
 use super::template;
 use super::tree;
 use crate::support::eventually;
-use crate::support::run_to_end;
 use crate::support::secs;
 
 /// Everything that a user builds.
@@ -50,22 +49,9 @@ async fn a_real_server_takes_what_manifests_prints() {
     let server = prepared().await;
     server.create(&namespace("edge")).await;
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let path = folder.path().join("agent.yaml");
-    let config = "syncTarget: { name: edge-1 }\ncluster: { inCluster: true }\n";
-    std::fs::write(&path, config).expect("it can be written");
-    let path = path.to_str().expect("a path in UTF-8");
-    let args = [
-        "manifests",
-        "agent",
-        "--config",
-        path,
-        "--namespace",
-        "edge",
-    ];
-    let (code, out, err) = run_to_end(&args, &[]).await;
-    assert_eq!(code, 0, "{err}");
-    let printed = tree::parse(&out);
-    assert_eq!(printed.len(), 7, "{out}");
+    let path = super::in_cluster(&folder);
+    let printed = super::printed_agent(&path, &["--namespace", "edge"]).await;
+    assert_eq!(printed.len(), 7, "{printed:?}");
     for object in printed {
         assert_taken(&server.dry_run(&object).await, 201, &object);
         if object["kind"] == "Deployment" {
