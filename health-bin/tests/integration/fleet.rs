@@ -188,7 +188,8 @@ limits: { connections: 1 }
     let line = second.logged("503 Service Unavailable", secs(5)).await;
     assert!(line.contains("WARN"), "{line}");
     drop(first);
-    eventually("the second is Alive", secs(20), || async {
+    // It was asked to stay away for 10 to 20 s, and waits for up to an interval of its own after that.
+    eventually("the second is Alive", secs(20 + 1 + 5), || async {
         let one = get(ops, "/fleet/root:org:edge/edge-2", &[]).await?;
         (one.status == 200 && one.json()["verdict"] == "Alive").then_some(())
     })
