@@ -81,7 +81,7 @@ fn main() -> anyhow::Result<()> {
 
 /// What has to be pulled onto each node.
 fn size() -> anyhow::Result<()> {
-    let bytes = std::fs::metadata(program::PATH)?.len();
+    let bytes = std::fs::metadata(program::path())?.len();
     Row::new("the program, stripped", bytes as f64 / MIB, "MiB")
         .budget("≤ 10")
         .print();

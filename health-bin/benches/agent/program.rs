@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::net::TcpListener;
 use std::net::TcpStream;
+use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
@@ -30,9 +31,15 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How often an answer is asked for that nobody gives yet.
 const EVERY: Duration = Duration::from_micros(500);
 
-/// What is measured: as `cargo build --release` makes it, with what the tests of its libraries switch
-/// on besides.
-pub(crate) const PATH: &str = env!("CARGO_BIN_EXE_syncer-health");
+/// What is measured, unless this variable names another one: as `cargo build --release` makes it, with
+/// what the tests of its libraries switch on besides.
+const PATH: &str = env!("CARGO_BIN_EXE_syncer-health");
+const VARIABLE: &str = "SYNCER_HEALTH_PROGRAM";
+
+/// The program that is measured.
+pub(crate) fn path() -> PathBuf {
+    std::env::var_os(VARIABLE).map_or_else(|| PATH.into(), PathBuf::from)
+}
 
 // === impl Program ===
 
@@ -46,7 +53,7 @@ impl Program {
         let folder = TempDir::new()?;
         let file = folder.path().join("config.yaml");
         std::fs::write(&file, config(addresses))?;
-        let child = Command::new(PATH)
+        let child = Command::new(path())
             .arg(command)
             .arg("--config")
             .arg(&file)

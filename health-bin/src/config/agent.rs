@@ -268,6 +268,10 @@ pub(crate) struct WebsocketConfig {
     pub(crate) token_file: String,
     /// PEM with the authorities that are believed. Empty: those of the system.
     pub(crate) ca_file: String,
+    /// PEM with the client's certificate, read again at each dial. Empty: none is shown.
+    pub(crate) cert_file: String,
+    /// PEM with the client's key; together with `certFile`.
+    pub(crate) key_file: String,
     /// Whether the token may go over `ws://` to another host.
     pub(crate) allow_plaintext: bool,
 }

@@ -148,12 +148,24 @@ impl AgentConfig {
                 format!("{:?} must begin with wss:// or ws://", websocket.url),
             );
         }
-        for (key, path) in [
+        let [cert, key] = [&websocket.cert_file, &websocket.key_file];
+        match (cert.is_empty(), key.is_empty()) {
+            (false, true) => problems.add("heartbeat.websocket.certFile", "give its keyFile too"),
+            (true, false) => problems.add("heartbeat.websocket.keyFile", "give its certFile too"),
+            (true, true) | (false, false) => {}
+        }
+        if !cert.is_empty() && websocket.url.starts_with("ws://") {
+            let what = "is shown over TLS only: begin the url with wss://";
+            problems.add("heartbeat.websocket.certFile", what);
+        }
+        for (name, path) in [
             ("tokenFile", &websocket.token_file),
             ("caFile", &websocket.ca_file),
+            ("certFile", cert),
+            ("keyFile", key),
         ] {
             if !path.is_empty() {
-                problems.check_file(&format!("heartbeat.websocket.{key}"), path);
+                problems.check_file(&format!("heartbeat.websocket.{name}"), path);
             }
         }
     }

@@ -25,7 +25,7 @@ mod cluster;
 #[cfg(all(feature = "transport-ws", feature = "transport-lease"))]
 #[tokio::test]
 async fn pitfall_41_every_key_there_is_has_its_test() {
-    const TESTED: [&str; 35] = [
+    const TESTED: [&str; 37] = [
         "server.bind",
         "server.drainDelay",
         "log.level",
@@ -49,6 +49,8 @@ async fn pitfall_41_every_key_there_is_has_its_test() {
         "heartbeat.websocket.url",
         "heartbeat.websocket.tokenFile",
         "heartbeat.websocket.caFile",
+        "heartbeat.websocket.certFile",
+        "heartbeat.websocket.keyFile",
         "heartbeat.websocket.allowPlaintext",
         "cluster.enabled",
         "cluster.kubeconfig",

@@ -13,6 +13,8 @@ use tokio_rustls::TlsConnector;
 
 use crate::support::get;
 
+mod certificate;
+
 mod limits;
 
 pub(crate) mod peer;

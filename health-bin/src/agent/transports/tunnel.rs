@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use health_heartbeat::TransportSetup;
+use health_transport_ws::ClientCertificate;
 use health_transport_ws::InvalidUrl;
 use health_transport_ws::ReportSource;
 use health_transport_ws::Tunnel;
@@ -31,6 +32,12 @@ pub(super) async fn add(parts: &Parts<'_>, transports: &mut Transports) -> anyho
         workspace: config.sync_target.workspace.clone(),
         token_file: file(&websocket.token_file),
         ca_file: file(&websocket.ca_file),
+        client_certificate: file(&websocket.cert_file)
+            .zip(file(&websocket.key_file))
+            .map(|(cert_file, key_file)| ClientCertificate {
+                cert_file,
+                key_file,
+            }),
         allow_plaintext: websocket.allow_plaintext,
         heartbeat,
         seed: parts.seed,
