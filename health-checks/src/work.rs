@@ -16,11 +16,12 @@ use crate::CheckContext;
 use crate::HealthChecker;
 use crate::schedule::RunId;
 
+mod mark;
 mod run;
 
+use mark::Mark;
 pub(crate) use run::End;
 pub(crate) use run::Ending;
-use run::Mark;
 use run::Run;
 
 /// A poll that takes longer blocks its thread: everything else on it stands still meanwhile.

@@ -5,8 +5,6 @@ use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
 use std::task::Context;
 use std::task::Poll;
 use std::time::Duration;
@@ -19,6 +17,7 @@ use tokio::sync::mpsc;
 use crate::CheckError;
 use crate::schedule::RunId;
 use crate::work::Start;
+use crate::work::mark::Mark;
 
 type CheckFuture = Pin<Box<dyn Future<Output = Result<Outcome, CheckError>> + Send>>;
 
@@ -44,18 +43,6 @@ pub(crate) enum Ending {
     Dropped,
 }
 
-/// Whether a run is inside a poll, and since when; shared by the run and who watches it.
-#[derive(Debug)]
-pub(super) struct Mark {
-    epoch: Instant,
-    /// [`OUTSIDE`], [`REVOKED`], or `POLLING` plus nanoseconds after `epoch`.
-    state: AtomicU64,
-}
-
-const OUTSIDE: u64 = 0;
-const REVOKED: u64 = 1;
-const POLLING: u64 = 2;
-
 /// The future around a check's own: it keeps the [`Mark`], catches panics, and sends exactly one
 /// [`End`], unless it is revoked.
 pub(super) struct Run {
@@ -66,45 +53,6 @@ pub(super) struct Run {
     mark: Arc<Mark>,
     /// Taken when the end is told.
     ends: Option<mpsc::UnboundedSender<End>>,
-}
-
-// === impl Mark ===
-
-impl Mark {
-    pub(super) const fn new(epoch: Instant) -> Self {
-        Self {
-            epoch,
-            state: AtomicU64::new(OUTSIDE),
-        }
-    }
-
-    /// A poll begins. False if the run was revoked.
-    fn enter(&self, now: Instant) -> bool {
-        let nanos = now.saturating_duration_since(self.epoch).as_nanos();
-        let inside = u64::try_from(nanos)
-            .unwrap_or(u64::MAX)
-            .saturating_add(POLLING);
-        self.state
-            .compare_exchange(OUTSIDE, inside, Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
-    }
-
-    fn leave(&self) {
-        self.state.store(OUTSIDE, Ordering::Release);
-    }
-
-    /// From now on the run is never polled again. False if it is inside a poll.
-    pub(super) fn revoke(&self) -> bool {
-        self.state
-            .compare_exchange(OUTSIDE, REVOKED, Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
-    }
-
-    /// How long the poll that it is inside of has taken.
-    pub(super) fn polled_for(&self, now: Instant) -> Option<Duration> {
-        let nanos = self.state.load(Ordering::Acquire).checked_sub(POLLING)?;
-        Some(now.saturating_duration_since(self.epoch + Duration::from_nanos(nanos)))
-    }
 }
 
 // === impl Run ===
