@@ -201,7 +201,7 @@ impl Program {
             }
             Self::Simulation(test) => {
                 let target = ["-p", "health-bin", "--test", "simulation"];
-                let run = cmd!(sh, "cargo test --release --locked {target...} --");
+                let run = cmd!(sh, "cargo test --profile sim --locked {target...} --");
                 let flags = ["--ignored", "--nocapture", "--exact", test];
                 let output = run.args(flags).read()?;
                 // The runner tells its own story around it.

@@ -49,7 +49,7 @@ const TEST: [&str; 5] = ["--ignored", "--nocapture", "--quiet", "--exact", "sim"
 /// What every flight begins with.
 const FLIGHT: &[u8; 10] = b"{\"flight\":";
 
-/// Runs the simulation as a release build, and prints what it saw.
+/// Runs the simulation optimised, and prints what it saw.
 pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
     if let Some(file) = &args.replay {
         check(file)?;
@@ -72,7 +72,7 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
     });
     let _variables: Vec<_> = variables.collect();
     let target = ["-p", "health-bin", "--test", "simulation"];
-    let test = cmd!(sh, "cargo test --release --locked {target...} -- {TEST...}");
+    let test = cmd!(sh, "cargo test --profile sim --locked {target...} -- {TEST...}");
     Ok(test.run()?)
 }
 

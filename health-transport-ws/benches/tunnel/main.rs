@@ -1,6 +1,6 @@
 //! Heartbeats over one tunnel while bulk goes both ways, beside the same tunnel when it is idle, and
 //! one heartbeat beside a bare tungstenite echo; then a thousand agents whose hub restarts. Agents and
-//! hub are a process each, with one thread.
+//! hub are a process each, with one thread and a core of its own.
 //! Run it with `cargo bench -p health-transport-ws --bench tunnel -- --seconds 60`.
 
 #![expect(
@@ -47,6 +47,8 @@ mod load;
 
 mod other;
 
+mod place;
+
 /// How long each load lasts, unless `--seconds` says otherwise.
 const SECONDS: u64 = 60;
 
@@ -76,6 +78,7 @@ struct Measured {
 fn main() -> Outcome<()> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     if let Some((role, address)) = other::role() {
+        place::stay_on(place::ANSWERING);
         let listener = runtime.block_on(TcpListener::bind(address))?;
         println!("{}", listener.local_addr()?);
         return match role {
@@ -87,6 +90,7 @@ fn main() -> Outcome<()> {
         return Ok(());
     }
     let duration = Duration::from_secs(seconds());
+    place::stay_on(place::ASKING);
     // As a task, as the loop of the heartbeats is one.
     let measured = runtime.spawn(async move {
         let mut agent = Agent::start().await?;
