@@ -10,6 +10,8 @@ use crate::support::secs;
 
 mod client;
 
+mod go;
+
 mod hostile;
 
 use client::Client;

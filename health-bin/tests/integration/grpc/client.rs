@@ -49,9 +49,14 @@ impl Client {
 
     /// Every service, by its name.
     pub(crate) async fn list(&self) -> Result<Vec<(String, Is)>, Code> {
+        self.call("/grpc.health.v1.Health/List").await
+    }
+
+    /// The same, where another method may be asked for.
+    pub(crate) async fn call(&self, path: &'static str) -> Result<Vec<(String, Is)>, Code> {
         let mut grpc = tonic::client::Grpc::new(self.0.clone());
         grpc.ready().await.expect("it is connected");
-        let path = "/grpc.health.v1.Health/List".parse().expect("a path");
+        let path = path.parse().expect("a path");
         let codec = ProstCodec::<ListRequest, ListResponse>::default();
         let request = tonic::Request::new(ListRequest {});
         let answer = timeout(secs(20), grpc.unary(request, path, codec)).await;

@@ -69,6 +69,13 @@ async fn what_is_no_grpc_is_closed_and_harms_nobody() {
 async fn calls_that_are_none_of_ours_and_names_that_are_too_long_are_refused() {
     let (_agent, address) = agent(WORKS).await;
     let client = Client::connect(address).await;
+    for path in [
+        "/grpc.health.v1.Health/Other",
+        "/grpc.health.v2.Health/Check",
+        "/readyz",
+    ] {
+        assert_eq!(client.call(path).await, Err(Code::Unimplemented), "{path}");
+    }
     let long = "x".repeat(100_000);
     assert_eq!(client.check(&long).await, Err(Code::OutOfRange));
     assert_eq!(client.check(&long[..900]).await, Err(Code::NotFound));
