@@ -15,9 +15,10 @@ use hyper::service::Service;
 use hyper_util::rt::TokioExecutor;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
+use tokio::io::AsyncRead;
 use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWrite;
 use tokio::net::TcpListener;
-use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -162,17 +163,14 @@ where
 }
 
 /// Serves one connection until either side ends it.
-async fn connection<S>(
-    stream: TcpStream,
-    service: S,
-    mut stop: watch::Receiver<bool>,
-) -> io::Result<()>
+async fn connection<C, S>(stream: C, service: S, mut stop: watch::Receiver<bool>) -> io::Result<()>
 where
+    C: AsyncRead + AsyncWrite + Send + 'static,
     S: Service<Request<Incoming>, Response = Response<Body>, Error: Send, Future: Send + 'static>,
     S: Clone + Send + 'static,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let (mut read, write) = stream.into_split();
+    let (mut read, write) = tokio::io::split(stream);
     let mut begin = [0; PREFACE.len()];
     tokio::select! {
         read = timeout(PREFACE_TIMEOUT, read.read_exact(&mut begin)) => read??,
@@ -199,4 +197,65 @@ where
         _ = stop.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
     }
     connection.await.map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use hyper::service::service_fn;
+    use tokio::io::AsyncWriteExt;
+    use tokio::io::DuplexStream;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// The preface, and an empty frame of settings.
+    const BEGIN: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+    /// The first half of a frame of headers.
+    const HALF: &[u8] = b"\0\0\x20\x01\x05\0\0\0\x01\x82";
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_says_nothing_or_half_of_it_is_left_in_time() {
+        let begun = PING_AFTER + PING_TIMEOUT;
+        for (said, by) in [
+            (&b""[..], PREFACE_TIMEOUT),
+            (&BEGIN[..10], PREFACE_TIMEOUT),
+            (&BEGIN[..PREFACE.len()], begun),
+            (&[BEGIN, &HALF[..3]].concat(), begun),
+            (&[BEGIN, HALF].concat(), begun),
+        ] {
+            let (mut theirs, _end, served) = connected();
+            theirs.write_all(said).await.unwrap();
+            let began = Instant::now();
+            let ended = timeout(by + Duration::from_secs(1), served).await;
+            let ended = ended.unwrap_or_else(|_| panic!("{said:?}: it is still served"));
+            assert!(ended.unwrap().is_err(), "{said:?}");
+            assert!(began.elapsed() >= by, "{said:?}: {:?}", began.elapsed());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_who_says_nothing_holds_up_the_end() {
+        for said in [&b""[..], &BEGIN[..10]] {
+            let (mut theirs, end, served) = connected();
+            theirs.write_all(said).await.unwrap();
+            end.send_replace(true);
+            let began = Instant::now();
+            served.await.unwrap().unwrap();
+            assert_eq!(began.elapsed(), Duration::ZERO);
+        }
+    }
+
+    type Served = tokio::task::JoinHandle<io::Result<()>>;
+
+    /// The other end, what ends the server, and the connection as it is served.
+    fn connected() -> (DuplexStream, watch::Sender<bool>, Served) {
+        let (theirs, ours) = tokio::io::duplex(1 << 16);
+        let (end, stop) = watch::channel(false);
+        let service = service_fn(async |_| Ok::<_, Infallible>(Response::new(Body::empty())));
+        let served = tokio::spawn(connection(ours, service, stop));
+        (theirs, end, served)
+    }
 }

@@ -63,9 +63,10 @@ impl Watched {
         service: String,
         now: Instant,
     ) -> Option<watch::Receiver<ServingStatus>> {
-        let status = answer::status(&service, &*self.truth, now);
         let mut services = self.lock();
         let services = services.as_mut()?;
+        // Under the lock, so that nobody puts an older look in the place of a newer one.
+        let status = answer::status(&service, &*self.truth, now);
         let sender = services
             .entry(service)
             .or_insert_with(|| watch::Sender::new(status));
@@ -139,7 +140,7 @@ mod tests {
         ] {
             said.component("a", holds);
             bell.0.send_replace(());
-            a.changed().await.unwrap();
+            assert!(moves(&mut a).await);
             assert_eq!(*a.borrow_and_update(), status);
         }
         bell.0.send_replace(());
@@ -148,17 +149,14 @@ mod tests {
         assert_eq!(*b.borrow_and_update(), ServingStatus::ServiceUnknown);
         // Nobody rings for this one.
         said.component("b", Some(true));
-        tokio::time::timeout(LOOK_EVERY, b.changed())
-            .await
-            .unwrap()
-            .unwrap();
+        assert!(moves(&mut b).await);
         // The last change is seen before the end is.
         said.component("a", Some(false));
         end.send_replace(true);
         run.await.unwrap();
-        a.changed().await.unwrap();
+        assert!(moves(&mut a).await);
         assert_eq!(*a.borrow_and_update(), ServingStatus::NotServing);
-        assert!(a.changed().await.is_err());
+        assert!(!moves(&mut a).await);
         assert!(watched.watch("a".to_owned(), Instant::now()).is_none());
     }
 
@@ -188,6 +186,12 @@ mod tests {
         let names: Vec<_> = services.iter().flatten().map(|(name, _)| name).collect();
         assert_eq!(names, ["kept"]);
         drop(kept);
+    }
+
+    /// Whether it moves (true) or is over (false); it is either before the next look.
+    async fn moves(watched: &mut watch::Receiver<ServingStatus>) -> bool {
+        let moved = tokio::time::timeout(LOOK_EVERY, watched.changed()).await;
+        moved.expect("it is one of both").is_ok()
     }
 
     type Rope = (watch::Sender<()>, Bell);

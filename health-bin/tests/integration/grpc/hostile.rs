@@ -29,7 +29,7 @@ async fn what_is_no_grpc_is_closed_and_harms_nobody() {
     let client = Client::connect(address).await;
     let mut watch = client.watch("").await;
     watch.until(Is::Serving).await;
-    let rubbish: Vec<u8> = (0..4096_u32).map(|n| (n * 7919 >> 3) as u8).collect();
+    let rubbish: Vec<u8> = (0..4096_u32).map(|n| ((n * 7919) >> 3) as u8).collect();
     let begun = |rest: &[u8]| [BEGIN, rest].concat();
     for (what, bytes) in [
         ("rubbish", rubbish.clone()),
