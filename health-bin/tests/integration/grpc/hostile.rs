@@ -85,7 +85,7 @@ async fn calls_that_are_none_of_ours_and_names_that_are_too_long_are_refused() {
 /// The other one's place is not taken by whoever takes most.
 #[tokio::test]
 async fn whoever_takes_all_connections_loses_his_own() {
-    let (_agent, address) = agent(WORKS).await;
+    let (agent, address) = agent(WORKS).await;
     let before = Client::connect(address).await;
     let mut watch = before.watch("").await;
     watch.until(Is::Serving).await;
@@ -113,7 +113,7 @@ async fn whoever_takes_all_connections_loses_his_own() {
     }
     drop(held);
     // Nor was the watch that was there before.
-    drop(_agent);
+    drop(agent);
     assert!(watch.end().await.is_some());
 }
 
