@@ -3,8 +3,6 @@
 #[cfg(feature = "hub")]
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -26,6 +24,8 @@ use crate::bearer::BearerToken;
 use crate::config::AgentConfig;
 use crate::config::LogConfig;
 use crate::config::RequireConfig;
+#[cfg(feature = "grpc")]
+use crate::grpc::Server;
 use crate::http;
 use crate::process::ProcessSample;
 use crate::reload::Reload;
@@ -33,6 +33,9 @@ use crate::systemd::Look;
 use crate::telemetry::Exporter;
 
 mod components;
+
+#[cfg(feature = "grpc")]
+mod grpc;
 
 mod heartbeat;
 
@@ -81,7 +84,7 @@ pub(crate) struct AgentSetup {
 pub(crate) struct Agent {
     state: Arc<AgentState>,
     components: Components,
-    server: JoinHandle<()>,
+    servers: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
     drain_delay: Duration,
     #[cfg(feature = "hub")]
@@ -112,6 +115,8 @@ impl Agent {
             .await
             .with_context(|| format!("server.bind: cannot listen on {bind}"))?;
         let address = listener.local_addr()?;
+        #[cfg(feature = "grpc")]
+        let grpc = Server::bind("server.grpcBind", config.server.grpc_bind).await?;
         let rules = ProbeRules {
             ready_when_degraded: config.probes.ready_when_degraded,
         };
@@ -171,10 +176,11 @@ impl Agent {
             rules,
             lease_held,
             tunnel,
-            shutting_down: AtomicBool::new(false),
+            shutting_down: watch::Sender::new(false),
             exporter,
         });
         let (stop, stopped) = watch::channel(false);
+        let mut servers = Vec::new();
         let mut router = routes::router(Arc::clone(&state));
         if config.push.enabled {
             let token = BearerToken::read("push.tokenFile", &config.push.token_file)?;
@@ -184,12 +190,16 @@ impl Agent {
             connections: CONNECTIONS_MAX,
         };
         let service = quick::Quick::new(Arc::clone(&state), router);
-        let server = tokio::spawn(http::serve(listener, service, limits, stopped));
+        #[cfg(feature = "grpc")]
+        servers.extend(grpc.map(|it| grpc::serve(it, &state, stopped.clone())));
+        servers.push(tokio::spawn(http::serve(
+            listener, service, limits, stopped,
+        )));
         tracing::info!(%address, version = crate::VERSION, "the agent answers");
         Ok(Self {
             state,
             components,
-            server,
+            servers,
             stop,
             drain_delay: config.server.drain_delay.0,
             #[cfg(feature = "hub")]
@@ -214,7 +224,7 @@ impl Agent {
     /// Ends the agent: readiness fails first, for `drain_delay`; then the Lease is released, the
     /// tunnel says goodbye, checks end and the server stops, each within a bound.
     pub(crate) async fn stop(self, drain_delay: Duration) {
-        self.state.shutting_down.store(true, Ordering::Relaxed);
+        self.state.shutting_down.send_replace(true);
         tokio::time::sleep(drain_delay).await;
         if let Some(heartbeater) = &self.state.heartbeater
             && tokio::time::timeout(RELEASE_MAX, heartbeater.release())
@@ -225,8 +235,10 @@ impl Agent {
         }
         self.state.monitor.shutdown().await;
         self.stop.send_replace(true);
-        if let Err(error) = self.server.await {
-            tracing::warn!(%error, "the server ended badly");
+        for server in self.servers {
+            if let Err(error) = server.await {
+                tracing::warn!(%error, "a server ended badly");
+            }
         }
         tracing::info!("the agent has ended");
     }

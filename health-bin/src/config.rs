@@ -16,6 +16,8 @@ mod duration;
 
 mod environment;
 
+mod grpc;
+
 #[cfg(feature = "hub")]
 mod hub;
 

@@ -14,4 +14,6 @@ pub(crate) use client::Client;
 pub(crate) use client::Open;
 pub(crate) use serve::Limits;
 pub(crate) use serve::serve;
+#[cfg(feature = "grpc")]
+pub(crate) use stall::StallGuard;
 pub(crate) use url::Url;

@@ -28,6 +28,8 @@ use crate::config::HubConfig;
 use crate::config::LogConfig;
 use crate::gates::Gate;
 use crate::gates::Gates;
+#[cfg(feature = "grpc")]
+use crate::grpc::Server;
 use crate::http;
 use crate::process;
 use crate::process::ProcessSample;
@@ -51,8 +53,6 @@ mod auth;
 #[cfg(fuzzing)]
 pub use auth::fuzz as fuzz_tokens;
 
-mod lobby;
-
 mod pressure;
 
 mod door;
@@ -64,6 +64,9 @@ mod endpoint;
 mod fleet;
 
 mod ops;
+
+#[cfg(feature = "grpc")]
+mod grpc;
 
 mod plane;
 
@@ -84,7 +87,7 @@ use tls::ServerTls;
 pub(crate) struct Hub {
     state: Arc<HubState>,
     stop: watch::Sender<bool>,
-    servers: [JoinHandle<()>; 2],
+    servers: Vec<JoinHandle<()>>,
     cluster: Option<cluster::Running>,
     server_address: SocketAddr,
     ops_address: SocketAddr,
@@ -192,6 +195,8 @@ impl Hub {
         let ops_token = BearerToken::read("ops.tokenFile", &config.ops.token_file)?;
         let (server, server_address) = listen("server.bind", config.server.bind).await?;
         let (ops, ops_address) = listen("ops.bind", config.ops.bind).await?;
+        #[cfg(feature = "grpc")]
+        let grpc = Server::bind("ops.grpcBind", config.ops.grpc_bind).await?;
         let ops_state = ops::OpsState::new(config, Instant::now());
         let registry = Arc::<Registry>::default();
         let stream = Arc::clone(&ops_state.stream);
@@ -243,15 +248,15 @@ impl Hub {
         };
         let answers = ops::router(Arc::clone(&state));
         ops::start(&state);
-        let servers = [
-            tokio::spawn(door.serve(server, stopped.clone())),
-            tokio::spawn(http::serve(
-                ops,
-                TowerToHyperService::new(answers),
-                people,
-                stopped,
-            )),
-        ];
+        let mut servers = vec![tokio::spawn(door.serve(server, stopped.clone()))];
+        #[cfg(feature = "grpc")]
+        servers.extend(grpc.map(|it| grpc::serve(it, &state, stopped.clone())));
+        servers.push(tokio::spawn(http::serve(
+            ops,
+            TowerToHyperService::new(answers),
+            people,
+            stopped,
+        )));
         tracing::info!(
             tunnels = %server_address,
             ops = %ops_address,
@@ -283,7 +288,7 @@ impl Hub {
     fn look(&self) -> impl Fn(Instant) -> Look + Send + 'static {
         let state = Arc::clone(&self.state);
         move |now| Look {
-            lives: state.fleet.pulse().stalled(now).is_none(),
+            lives: state.stalled(now).is_none(),
             status: state.status(),
         }
     }
@@ -332,6 +337,20 @@ impl HubState {
             ""
         };
         format!("agents: {counts}; {} tunnels{doubt}", inner.tunnels())
+    }
+
+    /// For how long its loop has made no progress, if that is longer than it may: then it is not
+    /// live.
+    fn stalled(&self, now: Instant) -> Option<Duration> {
+        self.fleet.pulse().stalled(now)
+    }
+
+    /// Why agents are to go elsewhere, if they are: then it is not ready.
+    fn turns_away(&self) -> Option<&'static str> {
+        if *self.stop.borrow() {
+            return Some("ShuttingDown");
+        }
+        (!*self.leads.borrow()).then_some("Standby")
     }
 
     /// Expects the agents that tokens name, as often as their file changed.

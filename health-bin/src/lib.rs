@@ -41,6 +41,12 @@ mod manifests;
 
 mod http;
 
+#[cfg(any(feature = "hub", feature = "grpc"))]
+mod lobby;
+
+#[cfg(feature = "grpc")]
+mod grpc;
+
 mod bearer;
 
 mod exposition;

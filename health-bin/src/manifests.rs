@@ -20,6 +20,9 @@ mod names {
     /// What it all belongs to; an agent's roles have the target's name behind it.
     pub(super) const APPLICATION: &str = "syncer-health";
 
+    /// The port of gRPC health.
+    pub(super) const GRPC: &str = "grpc";
+
     /// An agent in the cluster that it runs in.
     pub(super) const AGENT: &str = "syncer-health-agent";
 

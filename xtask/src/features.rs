@@ -3,13 +3,15 @@
 use xshell::Shell;
 use xshell::cmd;
 
-/// Each transport alone, both, none, and the hub; what is not tested here is tested with all.
-const SETS: [&str; 5] = [
+/// Each transport alone, both, none, the hub, and gRPC health of an agent and of a hub; what is not tested here is tested with all.
+const SETS: [&str; 7] = [
     "",
     "transport-ws",
     "transport-lease",
     "transport-ws,transport-lease",
     "hub",
+    "grpc",
+    "hub,grpc",
 ];
 
 /// The libraries, each built alone: none may lean on what another one switches on.

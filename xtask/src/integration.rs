@@ -52,6 +52,10 @@ const PEER: [&str; 5] = [
     "xtask/peer/server.go",
 ];
 
+/// The probe that images had before Kubernetes asked over gRPC itself, and where it is pinned.
+const PROBE: &str = "github.com/grpc-ecosystem/grpc-health-probe";
+const PROBE_FOLDER: &str = "xtask/probe";
+
 /// Runs the ignored tests of `health-bin/tests/integration`, which say why they are ignored.
 pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
     if !go::is_there(sh) {
@@ -63,6 +67,13 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
         return Ok(());
     }
     let peer = go::build(sh, "xtask/peer", ".", "peer", &go::fingerprint(sh, &PEER)?)?;
+    let probe = go::build(
+        sh,
+        PROBE_FOLDER,
+        PROBE,
+        "grpc-health-probe",
+        &go::pinned(sh, PROBE_FOLDER, PROBE)?,
+    )?;
     let programs = apiserver::programs(sh)?;
     let folder = project_root()?.join("target/integration-kcp");
     // Some tests start and kill one of their own.
@@ -82,17 +93,18 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
     let _kubeconfig = sh.push_env("SYNCER_HEALTH_TEST_KUBECONFIG", kubeconfig);
     let _binary = sh.push_env("SYNCER_HEALTH_TEST_KCP_BIN", binary);
     let _peer = sh.push_env("SYNCER_HEALTH_TEST_PEER", peer);
+    let _probe = sh.push_env("SYNCER_HEALTH_TEST_GRPC_HEALTH_PROBE", probe);
     let _apiserver = sh.push_env("SYNCER_HEALTH_TEST_KUBE_APISERVER", programs.apiserver);
     let _etcd = sh.push_env("SYNCER_HEALTH_TEST_ETCD", programs.etcd);
     let _kubectl = sh.push_env("SYNCER_HEALTH_TEST_KUBECTL", programs.kubectl);
     let filter = &args.filter;
     // The program's suites first: each waits until kcp is ready.
     for suite in [
-        ["health-bin", "integration"],
-        ["health-transport-lease", "kcp"],
+        ["health-bin", "integration", "grpc"],
+        ["health-transport-lease", "kcp", ""],
     ] {
-        let [package, test] = suite;
-        let target = ["-p", package, "--test", test];
+        let [package, test, features] = suite;
+        let target = ["-p", package, "--test", test, "--features", features];
         cmd!(
             sh,
             "cargo test --locked {target...} -- --ignored --skip soak:: --skip scrapes:: {filter...}"

@@ -32,10 +32,11 @@ const ALLOWED: [(&str, &[&str]); 7] = [
 ];
 
 /// What only one crate may use directly, so that it can be replaced in one place.
-const OWNED: [(&str, &str); 5] = [
+const OWNED: [(&str, &str); 6] = [
     ("kube", "health-transport-lease"),
     ("tokio-tungstenite", "health-transport-ws"),
     ("axum", "health-bin"),
+    ("tonic", "health-bin"),
     ("metrics-exporter-prometheus", "health-bin"),
     ("serde-saphyr", "health-bin"),
 ];

@@ -166,7 +166,6 @@ fn syncs(state: &AgentState, now: Instant, text: &mut Exposition) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicBool;
 
     use health_checks::Monitor;
     use health_checks::MonitorConfig;
@@ -270,7 +269,7 @@ mod tests {
             rules: ProbeRules::default(),
             lease_held: None,
             tunnel: None,
-            shutting_down: AtomicBool::new(false),
+            shutting_down: watch::Sender::new(false),
             exporter,
         }
     }

@@ -1,7 +1,5 @@
 //! What the agent's HTTP answers are made from: all of it is in memory.
 
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use health_checks::Monitor;
@@ -30,7 +28,7 @@ pub(super) struct AgentState {
     pub(super) rules: ProbeRules,
     pub(super) lease_held: Option<LeaseHeld>,
     pub(super) tunnel: Option<watch::Receiver<ConnectionState>>,
-    pub(super) shutting_down: AtomicBool,
+    pub(super) shutting_down: watch::Sender<bool>,
     pub(super) exporter: Exporter,
 }
 
@@ -47,11 +45,16 @@ impl AgentState {
         let mut answer =
             self.monitor
                 .probe(probe, self.rules, exclude, &self.stalled_loops(now), now);
-        if probe == Probe::Readiness && self.shutting_down.load(Ordering::Relaxed) {
+        if probe == Probe::Readiness && self.is_shutting_down() {
             answer.holds = false;
             answer.verdict = Verdict::by_rule(Rule::ShuttingDown);
         }
         answer
+    }
+
+    /// Whether it is on the way out.
+    pub(super) fn is_shutting_down(&self) -> bool {
+        *self.shutting_down.borrow()
     }
 
     /// One line for people.

@@ -74,6 +74,11 @@ pub(crate) struct ServerConfig {
     /// The address to listen on.
     #[serde(deserialize_with = "super::address")]
     pub(crate) bind: SocketAddr,
+    /// The address where gRPC health (`grpc.health.v1`) is answered, as `0.0.0.0:8084`. Empty:
+    /// nowhere.
+    #[serde(with = "super::grpc")]
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub(crate) grpc_bind: Option<SocketAddr>,
     /// For so long after SIGTERM readiness fails before work stops. `0s`: not at all.
     pub(crate) drain_delay: ConfigDuration,
 }
@@ -375,6 +380,7 @@ impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             bind: ([0, 0, 0, 0], 8081).into(),
+            grpc_bind: None,
             drain_delay: ConfigDuration::secs(3),
         }
     }

@@ -11,6 +11,7 @@ use super::ConfigDuration;
 use super::ConfigError;
 use super::Problems;
 use super::agent::LogConfig;
+use super::grpc;
 
 /// The configuration of `syncer-health hub`. `config default --hub` prints it with its meanings.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Default)]
@@ -67,6 +68,11 @@ pub(crate) struct OpsConfig {
     /// The address to listen on.
     #[serde(deserialize_with = "super::address")]
     pub(crate) bind: SocketAddr,
+    /// The address where gRPC health (`grpc.health.v1`) is answered, as `0.0.0.0:8084`; it asks for
+    /// no token. Empty: nowhere.
+    #[serde(with = "super::grpc")]
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub(crate) grpc_bind: Option<SocketAddr>,
     /// The file with the token that is asked for. Empty: none, and only loopback may be bound,
     /// unless `insecure`.
     pub(crate) token_file: String,
@@ -165,6 +171,11 @@ impl HubConfig {
         let mut problems = Problems::default();
         self.validate_files(&mut problems);
         self.validate_auth(&mut problems);
+        let others = [
+            ("server.bind", self.server.bind),
+            ("ops.bind", self.ops.bind),
+        ];
+        grpc::validate("ops.grpcBind", self.ops.grpc_bind, &others, &mut problems);
         self.validate_cluster(kubeconfig_variable, &mut problems);
         self.validate_limits(&mut problems);
         problems.finish()
@@ -365,6 +376,7 @@ impl Default for OpsConfig {
     fn default() -> Self {
         Self {
             bind: ([127, 0, 0, 1], 8083).into(),
+            grpc_bind: None,
             token_file: String::new(),
             insecure: false,
         }

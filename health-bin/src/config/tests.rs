@@ -80,6 +80,8 @@ fn a_value_of_the_wrong_kind_names_its_key() {
     for (text, key) in [
         ("heartbeat: { interval: soon }", "heartbeat.interval"),
         ("server: { bind: here }", "server.bind"),
+        ("server: { grpcBind: here }", "server.grpcBind"),
+        ("server: { grpcBind: 8084 }", "server.grpcBind"),
         (
             "heartbeat: { failureThreshold: many }",
             "heartbeat.failureThreshold",
@@ -290,6 +292,43 @@ cluster: { inCluster: true }
     );
 }
 
+#[test]
+fn where_grpc_health_is_answered_is_an_address_of_its_own() {
+    for (grpc_bind, expected) in [
+        ("''", None),
+        ("'127.0.0.1:8084'", Some("127.0.0.1:8084")),
+        ("'[::]:8084'", Some("[::]:8084")),
+    ] {
+        let (config, _) = agent(&format!("server: {{ grpcBind: {grpc_bind} }}"), &[]).unwrap();
+        let bind = config.server.grpc_bind.map(|bind| bind.to_string());
+        assert_eq!(bind.as_deref(), expected);
+        let again = serde_json::to_value(&config).unwrap();
+        assert_eq!(again["server"]["grpcBind"], expected.unwrap_or_default());
+    }
+    let told = |mut config: AgentConfig, port, grpc: &str| {
+        config.server.bind = ([127, 0, 0, 1], port).into();
+        config.server.grpc_bind = Some(grpc.parse().unwrap());
+        let problems = config.validate(None).err();
+        problems.map(|problems| problems.0[0].what.clone())
+    };
+    for (port, grpc, with_it) in [
+        (8081, "127.0.0.1:8082", None),
+        (0, "127.0.0.1:0", None),
+        (
+            8081,
+            "127.0.0.1:8081",
+            Some("is 127.0.0.1:8081, as server.bind is; give it a port of its own"),
+        ),
+    ] {
+        let expected = match cfg!(feature = "grpc") {
+            true => with_it,
+            false => Some("this build has no grpc"),
+        };
+        let told = told(AgentConfig::default(), port, grpc);
+        assert_eq!(told.as_deref(), expected, "{port} {grpc}");
+    }
+}
+
 #[cfg(feature = "hub")]
 #[test]
 fn a_hub_that_everybody_may_reach_asks_who_they_are() {
@@ -335,6 +374,11 @@ fn a_hub_s_sections_must_fit_together() {
     ] {
         hub_problem(text, key, says);
     }
+    let says = match cfg!(feature = "grpc") {
+        true => "as ops.bind is",
+        false => "this build has no grpc",
+    };
+    hub_problem("ops: { grpcBind: '127.0.0.1:8083' }", "ops.grpcBind", says);
     #[cfg(feature = "transport-lease")]
     for (text, key, says) in [
         ("", "cluster.enabled", "no cluster is given"),

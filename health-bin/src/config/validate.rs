@@ -8,6 +8,7 @@ use super::Problems;
 use super::agent::AgentConfig;
 use super::agent::ChecksConfig;
 use super::agent::ComponentConfig;
+use super::grpc;
 use super::kinds::Made;
 
 /// An error of a transport's configuration without its key, which stands before it anyway.
@@ -34,6 +35,13 @@ impl AgentConfig {
                 problems.add(format!("heartbeat.{key}"), what);
             }
         }
+        let others = [("server.bind", self.server.bind)];
+        grpc::validate(
+            "server.grpcBind",
+            self.server.grpc_bind,
+            &others,
+            &mut problems,
+        );
         self.validate_push(&mut problems);
         self.validate_names(kubeconfig_variable, &mut problems);
         self.validate_components(&mut problems);

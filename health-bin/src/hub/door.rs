@@ -31,10 +31,10 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio::time::timeout_at;
 
-use super::lobby::GuestId;
-use super::lobby::Lobby;
 use super::tls::Certified;
 use super::tls::ServerTls;
+use crate::lobby::GuestId;
+use crate::lobby::Lobby;
 
 /// What the door lets in, and how.
 #[derive(Debug)]

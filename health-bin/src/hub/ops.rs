@@ -122,7 +122,7 @@ pub(super) fn start(state: &Arc<HubState>) {
 }
 
 async fn livez(State(state): State<Arc<HubState>>) -> Response {
-    match state.fleet.pulse().stalled(Instant::now()) {
+    match state.stalled(Instant::now()) {
         None => "ok".into_response(),
         Some(silent) => {
             let text = format!("[-]loop fleet no progress for {silent:.1?}\nlivez check failed\n");
@@ -132,12 +132,8 @@ async fn livez(State(state): State<Arc<HubState>>) -> Response {
 }
 
 async fn readyz(State(state): State<Arc<HubState>>) -> Response {
-    if *state.stop.borrow() {
-        let text = "readyz check failed: ShuttingDown\n";
-        return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
-    }
-    if !*state.leads.borrow() {
-        let text = "readyz check failed: Standby\n";
+    if let Some(reason) = state.turns_away() {
+        let text = format!("readyz check failed: {reason}\n");
         return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
     }
     livez(State(state)).await

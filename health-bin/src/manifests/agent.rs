@@ -163,6 +163,9 @@ fn container(source: &Source<'_>, folders: &[Folder]) -> anyhow::Result<Value> {
         |name: &str, path: &str| json!({ "name": name, "mountPath": path, "readOnly": true });
     let mut mounts = vec![mount(&format!("{}-config", names::APPLICATION), CONFIG)];
     mounts.extend(folders.iter().map(|it| mount(&it.secret, &it.path)));
+    let mut ports = vec![json!({ "name": port, "containerPort": bind.port() })];
+    let grpc = source.config.server.grpc_bind;
+    ports.extend(grpc.map(|it| json!({ "name": names::GRPC, "containerPort": it.port() })));
     Ok(json!({
         "name": names::APPLICATION,
         "image": source.image,
@@ -171,7 +174,7 @@ fn container(source: &Source<'_>, folders: &[Folder]) -> anyhow::Result<Value> {
             "name": "POD_UID",
             "valueFrom": { "fieldRef": { "fieldPath": "metadata.uid" } },
         }],
-        "ports": [{ "name": port, "containerPort": bind.port() }],
+        "ports": ports,
         "startupProbe": {
             "httpGet": probe("/startupz"),
             "periodSeconds": 2,
@@ -364,7 +367,15 @@ checks:
         )));
         let spec = spec.unwrap();
         assert_eq!(spec["terminationGracePeriodSeconds"], 30);
-        assert_eq!(spec["containers"][0]["ports"][0]["containerPort"], 9000);
+        let ports = &spec["containers"][0]["ports"];
+        assert_eq!(ports[0]["containerPort"], 9000);
+        assert_eq!(ports.as_array().map(Vec::len), Some(1), "{ports}");
+        let spec = pod(&source(&config("server: { grpcBind: '0.0.0.0:8084' }"))).unwrap();
+        let port = &spec["containers"][0]["ports"][1];
+        assert_eq!(
+            (&port["name"], &port["containerPort"]),
+            (&"grpc".into(), &8084.into())
+        );
         for bind in ["127.0.0.1:8081", "0.0.0.0:0"] {
             let config = config(&format!("server: {{ bind: '{bind}' }}"));
             let error = pod(&source(&config)).unwrap_err().to_string();

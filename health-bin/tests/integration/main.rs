@@ -34,6 +34,9 @@ mod systemd;
 #[cfg(all(feature = "hub", feature = "transport-lease"))]
 mod scrapes;
 
+#[cfg(feature = "grpc")]
+mod grpc;
+
 #[cfg(feature = "hub")]
 mod fleet;
 

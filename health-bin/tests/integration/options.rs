@@ -25,8 +25,9 @@ mod cluster;
 #[cfg(all(feature = "transport-ws", feature = "transport-lease"))]
 #[tokio::test]
 async fn pitfall_41_every_key_there_is_has_its_test() {
-    const TESTED: [&str; 37] = [
+    const TESTED: [&str; 38] = [
         "server.bind",
+        "server.grpcBind",
         "server.drainDelay",
         "log.level",
         "log.format",
@@ -102,6 +103,21 @@ async fn pitfall_41_server_and_its_drain_delay_have_an_effect() {
     assert_eq!(quick.terminate().await, Some(0));
     let failed = slow.answers(slow_at, "/readyz", 503).await;
     assert!(failed.body.contains("ShuttingDown"), "{}", failed.body);
+}
+
+/// With what it answers it is tested in `grpc`.
+#[tokio::test]
+async fn pitfall_41_grpc_bind_has_an_effect() {
+    let bind = [("SYNCER_HEALTH_SERVER_GRPC_BIND", "127.0.0.3:0")];
+    let mut agent = Program::start("run", "server: { bind: '127.0.0.1:0' }", &bind);
+    if cfg!(feature = "grpc") {
+        let address = agent.address("grpc").await;
+        assert_eq!(address.ip().to_string(), "127.0.0.3");
+        tokio::net::TcpStream::connect(address).await.unwrap();
+    } else {
+        agent.logged("this build has no grpc", secs(10)).await;
+        assert_eq!(agent.ended().await, Some(2));
+    }
 }
 
 #[tokio::test]

@@ -1,9 +1,9 @@
-//! Who stands between the listener and an accepted tunnel, as a pure decision.
+//! Who has one of few places at a listener, as a pure decision.
 //!
 //! A connection costs a file and some memory before anybody knows whose it is. So there are few
-//! places for those that are not tunnels yet, the listener never waits for a free one, and when all
-//! are taken one is taken back: the oldest of the party that has most.
-//! An honest agent is through within a round trip or two; whoever holds on without a word is older
+//! places, the listener never waits for a free one, and when all are taken one is taken back: the
+//! oldest of the party that has most.
+//! An honest peer is through within a round trip or two; whoever holds on without a word is older
 //! than it, and whoever dials in masses pays for it himself.
 //!
 //! There is no fixed number of places for each party: behind a load balancer a whole fleet has one
@@ -15,9 +15,9 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::net::Ipv6Addr;
 
-/// Those who are not tunnels yet, each with what it takes to send it away.
+/// Those who have a place, each with what it takes to send it away.
 #[derive(Debug)]
-pub(super) struct Lobby<T> {
+pub(crate) struct Lobby<T> {
     places: usize,
     next: u64,
     guests: BTreeMap<GuestId, (Party, T)>,
@@ -27,7 +27,7 @@ pub(super) struct Lobby<T> {
 
 /// A connection; a lower one came earlier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct GuestId(u64);
+pub(crate) struct GuestId(u64);
 
 /// Those who most likely are one: an address of IPv4, or a network of IPv6, which is what a single
 /// customer gets.
@@ -40,7 +40,7 @@ type Rank = (usize, Reverse<GuestId>, Party);
 // === impl Lobby ===
 
 impl<T> Lobby<T> {
-    pub(super) const fn new(places: usize) -> Self {
+    pub(crate) const fn new(places: usize) -> Self {
         Self {
             places,
             next: 0,
@@ -51,7 +51,7 @@ impl<T> Lobby<T> {
     }
 
     /// Lets somebody in, and gives what it takes to send away who must leave for that.
-    pub(super) fn enter(&mut self, address: IpAddr, guest: T) -> (GuestId, Option<T>) {
+    pub(crate) fn enter(&mut self, address: IpAddr, guest: T) -> (GuestId, Option<T>) {
         let (id, party) = (GuestId(self.next), Party::of(address));
         self.next += 1;
         self.guests.insert(id, (party, guest));
@@ -61,20 +61,20 @@ impl<T> Lobby<T> {
     }
 
     /// Takes the place back of whom that hurts least.
-    pub(super) fn evict(&mut self) -> Option<T> {
+    pub(crate) fn evict(&mut self) -> Option<T> {
         let (_, Reverse(oldest), _) = *self.ranks.last()?;
         self.leave(oldest)
     }
 
-    /// Somebody left, or became a tunnel; nothing if it was not there any more.
-    pub(super) fn leave(&mut self, id: GuestId) -> Option<T> {
+    /// Somebody left, or needs its place no more; nothing if it was not there any more.
+    pub(crate) fn leave(&mut self, id: GuestId) -> Option<T> {
         let (party, guest) = self.guests.remove(&id)?;
         self.change(party, |ids| ids.remove(&id));
         Some(guest)
     }
 
     /// How many there are.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.guests.len()
     }
 
