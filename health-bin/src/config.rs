@@ -47,6 +47,8 @@ pub(crate) use agent::LogLevel;
 pub(crate) use agent::RequireConfig;
 pub(crate) use difference::differences;
 pub(crate) use duration::ConfigDuration;
+#[cfg(test)]
+pub(crate) use environment::variables;
 #[cfg(feature = "hub")]
 pub(crate) use hub::HubConfig;
 #[cfg(feature = "hub")]

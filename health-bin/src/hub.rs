@@ -160,7 +160,7 @@ impl Reload for Hub {
     }
 
     fn take(&mut self, running: &mut HubConfig, new: &HubConfig) -> anyhow::Result<()> {
-        running.log.level = new.log.level;
+        running.take(new);
         Ok(())
     }
 }
