@@ -165,15 +165,30 @@ pub(crate) struct ManifestsArgs {
 pub(crate) enum Manifests {
     /// The definition of SyncTarget, for a server that has none.
     Crd,
-    /// The least rights of the agent of this configuration; bind them to its user.
-    Rbac(RunArgs),
+    /// The least rights of the agent of this configuration, and who has them if that is said.
+    Rbac(RightsArgs),
     /// The agent of this configuration as a Deployment, with a Secret by reference for each folder
     /// that the configuration names files in.
     Agent(AgentManifestsArgs),
     /// The least rights of the hub of this configuration, in each workspace that it watches, and
     /// for the Lease by which hubs lead in turn.
     #[cfg(feature = "hub")]
-    Hub(RunArgs),
+    Hub(RightsArgs),
+}
+
+#[cfg(feature = "transport-lease")]
+#[derive(Debug, Args)]
+pub(crate) struct RightsArgs {
+    /// The configuration file; without one, defaults and environment variables.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Give the rights to this ServiceAccount: print the bindings too.
+    #[arg(long, value_name = "NAMESPACE:NAME", value_parser = parse_service_account)]
+    pub(crate) service_account: Option<(String, String)>,
+    /// Give the rights to this user: print the bindings too, and on kcp the right to come into the
+    /// workspace.
+    #[arg(long, value_name = "NAME", conflicts_with = "service_account")]
+    pub(crate) user: Option<String>,
 }
 
 #[cfg(feature = "transport-lease")]
@@ -258,6 +273,17 @@ fn template(command: &clap::Command) -> String {
         template.push_str(&format!("\n{group}:\n{lines}"));
     }
     template + "\nOptions:\n{options}{after-help}"
+}
+
+/// As `kubectl create rolebinding --serviceaccount` takes it.
+#[cfg(feature = "transport-lease")]
+fn parse_service_account(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() => {
+            Ok((namespace.to_owned(), name.to_owned()))
+        }
+        Some(_) | None => Err("write it as NAMESPACE:NAME, like default:edge-1".to_owned()),
+    }
 }
 
 #[cfg(feature = "hub")]
