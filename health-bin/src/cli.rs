@@ -4,6 +4,7 @@ mod help;
 
 mod status;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -233,8 +234,23 @@ pub(crate) const PROGRAM: &str = "syncer-health";
 
 /// Reads the arguments of this process; what they cannot mean, and `--help`, end it.
 pub(crate) fn parse() -> Cli {
-    let matches = command().get_matches();
+    let matches = command().get_matches_from(readable(std::env::args_os()));
     Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+/// The arguments as a target of the empty workspace, `-/NAME`, is not taken for a flag.
+fn readable(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut readable: Vec<OsString> = Vec::new();
+    for mut arg in args {
+        let is_searched = readable.last().is_some_and(|before| before == "--search");
+        if arg.as_encoded_bytes().starts_with(b"-/") && !is_searched {
+            // So `status -o name` writes it.
+            let target = std::mem::replace(&mut arg, "agent/".into());
+            arg.push(target);
+        }
+        readable.push(arg);
+    }
+    readable
 }
 
 /// The command line, with its commands in groups.
@@ -296,6 +312,33 @@ fn parse_duration(text: &str) -> Result<ConfigDuration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_target_of_the_empty_workspace_is_no_flag() {
+        type Named = (Option<String>, Option<String>);
+        let named = |args: &[&str]| -> Result<Named, String> {
+            let args = args.iter().map(OsString::from);
+            let matches = command().try_get_matches_from(readable(args));
+            let matches = matches.map_err(|error| error.to_string())?;
+            match Cli::from_arg_matches(&matches).unwrap().command {
+                Command::Status(status) => {
+                    Ok((status.agent.map(|id| id.to_string()), status.search))
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        let (agent, search) = (Some("-/edge-1".to_owned()), None);
+        let status = "syncer-health status";
+        let words = |rest: &str| named(&format!("{status} {rest}").split(' ').collect::<Vec<_>>());
+        assert_eq!(words("-/edge-1 -w"), Ok((agent.clone(), search.clone())));
+        assert_eq!(words("-o yaml -- -/edge-1"), Ok((agent, search)));
+        assert_eq!(
+            words("root:org/a"),
+            Ok((Some("root:org/a".to_owned()), None))
+        );
+        assert!(words("--wach").is_err_and(|error| error.contains("--watch")));
+        assert!(words("--search -/edge").is_err());
+    }
 
     #[test]
     fn the_command_line_is_one_that_clap_accepts() {
