@@ -183,13 +183,13 @@ pub(crate) struct RightsArgs {
     /// The configuration file; without one, defaults and environment variables.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Give the rights to this ServiceAccount: print the bindings too.
+    /// Print the bindings too, which give the rights to this ServiceAccount; may be repeated.
     #[arg(long, value_name = "NAMESPACE:NAME", value_parser = parse_service_account)]
-    pub(crate) service_account: Option<(String, String)>,
-    /// Give the rights to this user: print the bindings too, and on kcp the right to come into the
-    /// workspace.
-    #[arg(long, value_name = "NAME", conflicts_with = "service_account")]
-    pub(crate) user: Option<String>,
+    pub(crate) service_account: Vec<(String, String)>,
+    /// Print the bindings too, which give the rights to this user, and on kcp the right to come into
+    /// the workspace; may be repeated.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user: Vec<String>,
 }
 
 #[cfg(feature = "transport-lease")]

@@ -40,7 +40,7 @@ pub(crate) fn crd() -> anyhow::Result<ExitCode> {
 
 /// Prints the least rights of the agent of this configuration, and who has them if that is said.
 pub(crate) fn rbac(config: &AgentConfig, args: &RightsArgs) -> anyhow::Result<ExitCode> {
-    print(&agent_rights(config)?.objects(rights::subject(args).as_ref()))
+    print(&agent_rights(config)?.objects(&rights::subjects(args)))
 }
 
 /// Prints the agent of this configuration as a Deployment. Its rights are printed too where they
@@ -59,7 +59,7 @@ pub(crate) fn agent(
     let mut objects = agent::objects(&source)?;
     if config.cluster.enabled && config.cluster.in_cluster {
         let subject = agent::subject(&args.namespace);
-        objects.extend(agent_rights(config)?.objects(Some(&subject)));
+        objects.extend(agent_rights(config)?.objects(&[subject]));
     }
     print(&objects)
 }
@@ -115,7 +115,7 @@ pub(crate) fn hub(config: &HubConfig, args: &RightsArgs) -> anyhow::Result<ExitC
         roles,
         is_kcp: !cluster.workspaces.is_empty(),
     };
-    print(&rights.objects(rights::subject(args).as_ref()))
+    print(&rights.objects(&rights::subjects(args)))
 }
 
 fn print(objects: &[Value]) -> anyhow::Result<ExitCode> {

@@ -7,6 +7,10 @@ use crate::cli::RightsArgs;
 
 const API: &str = "rbac.authorization.k8s.io";
 
+const ACCOUNT: &str = "ServiceAccount";
+
+const USER: &str = "User";
+
 /// What an agent or a hub may do in a workspace.
 pub(super) struct Rights {
     /// What the roles are called that this file makes.
@@ -16,44 +20,47 @@ pub(super) struct Rights {
     pub(super) is_kcp: bool,
 }
 
-/// Who is given the roles; none where that is somebody else's task.
-pub(super) fn subject(args: &RightsArgs) -> Option<Value> {
-    if let Some(account) = &args.service_account {
-        let (namespace, name) = account;
-        return Some(json!({ "kind": "ServiceAccount", "name": name, "namespace": namespace }));
-    }
-    let name = args.user.as_ref()?;
-    Some(json!({ "kind": "User", "apiGroup": API, "name": name }))
+/// Who is given the roles; nobody where that is somebody else's task.
+pub(super) fn subjects(args: &RightsArgs) -> Vec<Value> {
+    let account = |(namespace, name): &(String, String)| json!({ "kind": ACCOUNT, "name": name, "namespace": namespace });
+    let user = |name: &String| json!({ "kind": USER, "apiGroup": API, "name": name });
+    let accounts = args.service_account.iter().map(account);
+    accounts.chain(args.user.iter().map(user)).collect()
 }
 
 // === impl Rights ===
 
 impl Rights {
-    /// The roles, and where there is a `subject` the bindings that give it each of them.
-    pub(super) fn objects(mut self, subject: Option<&Value>) -> Vec<Value> {
-        let Some(subject) = subject else {
+    /// The roles, and where there are `subjects` the bindings that give them each of these.
+    pub(super) fn objects(self, subjects: &[Value]) -> Vec<Value> {
+        if subjects.is_empty() {
             return self.roles;
-        };
-        // A workspace's own ServiceAccounts are in it already.
-        if self.is_kcp && subject["kind"] == "User" {
-            self.roles.push(access(&self.name));
         }
         let with_binding = |role: Value| {
-            let binding = binding(&role, subject);
+            let binding = binding(&role, subjects);
             [role, binding]
         };
-        self.roles.into_iter().flat_map(with_binding).collect()
+        let mut objects: Vec<_> = self.roles.into_iter().flat_map(with_binding).collect();
+        let users = subjects.iter().filter(|it| it["kind"] == USER);
+        let users: Vec<_> = users.cloned().collect();
+        // A workspace's own ServiceAccounts are in it already.
+        if self.is_kcp && !users.is_empty() {
+            let access = access(&self.name);
+            let binding = binding(&access, &users);
+            objects.extend([access, binding]);
+        }
+        objects
     }
 }
 
-/// Gives a Role or a ClusterRole to `subject`.
-fn binding(role: &Value, subject: &Value) -> Value {
+/// Gives a Role or a ClusterRole to `subjects`.
+fn binding(role: &Value, subjects: &[Value]) -> Value {
     let kind = role["kind"].as_str().unwrap_or_default();
     json!({
         "apiVersion": role["apiVersion"],
         "kind": format!("{kind}Binding"),
         "metadata": role["metadata"],
-        "subjects": [subject],
+        "subjects": subjects,
         "roleRef": { "apiGroup": API, "kind": kind, "name": role["metadata"]["name"] },
     })
 }
@@ -76,18 +83,19 @@ mod tests {
     fn whoever_is_named_is_given_each_role_and_a_user_the_way_into_kcp() {
         let user = json!({ "kind": "User", "name": "edge-1" });
         let account = json!({ "kind": "ServiceAccount", "name": "edge-1", "namespace": "a" });
-        for (is_kcp, subject, expected) in [
-            (true, None, &["Role one"][..]),
-            (false, Some(&user), &["Role one", "RoleBinding one"]),
-            (true, Some(&account), &["Role one", "RoleBinding one"]),
+        let both = [account.clone(), user.clone()];
+        for (is_kcp, subjects, expected) in [
+            (true, &[][..], &["Role one"][..]),
+            (false, &both, &["Role one", "RoleBinding one for 2"]),
+            (true, &both[..1], &["Role one", "RoleBinding one for 1"]),
             (
                 true,
-                Some(&user),
+                &both,
                 &[
                     "Role one",
-                    "RoleBinding one",
+                    "RoleBinding one for 2",
                     "ClusterRole it-access",
-                    "ClusterRoleBinding it-access",
+                    "ClusterRoleBinding it-access for 1",
                 ],
             ),
         ] {
@@ -97,19 +105,20 @@ mod tests {
                 roles: vec![role],
                 is_kcp,
             };
-            let objects = rights.objects(subject);
-            let shown = objects.iter().map(|object| {
+            let shown = rights.objects(subjects).into_iter().map(|object| {
                 let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-                format!(
-                    "{} {}",
-                    text(&object["kind"]),
-                    text(&object["metadata"]["name"])
-                )
+                let name = text(&object["metadata"]["name"]);
+                let whom = object["subjects"].as_array();
+                let whom = whom.map_or_else(String::new, |it| format!(" for {}", it.len()));
+                format!("{} {name}{whom}", text(&object["kind"]))
             });
-            assert_eq!(shown.collect::<Vec<_>>(), expected, "{subject:?} {is_kcp}");
-            for binding in objects.iter().filter(|it| it["roleRef"].is_object()) {
-                assert_eq!(Some(&binding["subjects"][0]), subject, "{binding}");
-            }
+            assert_eq!(shown.collect::<Vec<_>>(), expected, "{subjects:?} {is_kcp}");
         }
+        let access = Rights {
+            name: String::new(),
+            roles: Vec::new(),
+            is_kcp: true,
+        };
+        assert_eq!(access.objects(&both)[1]["subjects"], json!([user]));
     }
 }

@@ -2,6 +2,8 @@
 
 mod commands;
 
+mod kcp;
+
 mod page;
 
 mod story;

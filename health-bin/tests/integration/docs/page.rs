@@ -75,8 +75,8 @@ fn sessions(text: &str) -> Vec<What> {
     sessions
 }
 
-/// A text without what is another one at each run: numbers with their units, times, and how far
-/// columns stand apart.
+/// A text without what is another one at each run: times, numbers with a unit, how much more than
+/// none a number is, and how far columns stand apart.
 pub(super) fn lasting(text: &str) -> String {
     let mut lines = Vec::new();
     for line in text.lines() {
@@ -96,25 +96,31 @@ fn without_numbers(word: &str) -> String {
             rest = &rest[c.len_utf8()..];
             continue;
         }
-        let number = |c: char| c.is_ascii_digit() || ".:".contains(c);
-        rest = rest.trim_start_matches(number);
-        let letters = rest
+        let behind = rest.trim_start_matches(|c: char| c.is_ascii_digit() || ".:".contains(c));
+        let number = &rest[..rest.len() - behind.len()];
+        let letters = behind
             .find(|c: char| !c.is_alphabetic())
-            .unwrap_or(rest.len());
-        if UNITS.contains(&&rest[..letters]) {
-            rest = &rest[letters..];
-        }
-        kept.push('0');
+            .unwrap_or(behind.len());
+        let has_unit = UNITS.contains(&&behind[..letters]);
+        rest = if has_unit { &behind[letters..] } else { behind };
+        kept.push_str(match number {
+            // `1m12s` is one time.
+            _ if has_unit && kept.ends_with('#') => "",
+            _ if has_unit => "#",
+            "0" => "0",
+            _ => "1",
+        });
     }
     kept
 }
 
 #[test]
-fn what_lasts_of_a_text_are_its_words() {
-    let text = "NAME   AGE\nedge-1  12s (lease)\n\n 2026-11-26T01:40:57.703Z 200 OK in 1.5ms: \n";
+fn what_lasts_of_a_text_are_its_words_and_what_is_none() {
+    let text = "NAME   AGE\nedge-1  12s (lease)\n\n 2026-11-26T01:40:57.703Z 0 of 200 in 1.5ms: \n";
     assert_eq!(
         lasting(text),
-        "NAME AGE\nedge-0 0 (lease)\n\n0-0-0T0Z 0 OK in 0:"
+        "NAME AGE\nedge-1 # (lease)\n\n1-1-1T1Z 0 of 1 in #:"
     );
     assert_ne!(lasting("12 seconds"), lasting("12 minutes"));
+    assert_eq!(lasting("0s"), lasting("1m12s"));
 }

@@ -1,5 +1,6 @@
 //! What a page takes for granted, on free ports of loopback.
 
+use crate::deploy::kubectl;
 use crate::support::Authority;
 use crate::support::Cluster;
 use crate::support::Service;
@@ -84,6 +85,17 @@ impl World {
             _service: service,
             _cluster: cluster,
         }
+    }
+
+    /// The same with `kubectl` and an administrator of the kcp that the suites run on.
+    pub(super) async fn on_kcp() -> Self {
+        let world = Self::new().await;
+        world.shell.link("bin/kubectl", kubectl());
+        let kubeconfig = std::env::var("SYNCER_HEALTH_TEST_KUBECONFIG");
+        let kubeconfig = kubeconfig.expect("run cargo xtask integration");
+        // The page writes into it.
+        std::fs::copy(kubeconfig, world.shell.path("admin.kubeconfig")).expect("a copy");
+        world
     }
 
     /// A text of a page, as it is typed here.
