@@ -11,6 +11,7 @@ use crate::kcp;
 use crate::kcp::Kcp;
 use crate::plugins;
 use crate::project_root;
+use crate::tool::Tool;
 
 /// What the suites run on.
 #[derive(clap::Args, Default)]
@@ -52,6 +53,18 @@ const PEER: [&str; 5] = [
     "xtask/peer/server.go",
 ];
 
+/// What the commands of the documentation want besides.
+const TYPED: [Tool; 2] = [
+    Tool {
+        name: "curl",
+        packages: &["curl"],
+    },
+    Tool {
+        name: "jq",
+        packages: &["jq"],
+    },
+];
+
 /// Runs the ignored tests of `health-bin/tests/integration`, which say why they are ignored.
 pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
     if !go::is_there(sh) {
@@ -61,6 +74,10 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
         );
         println!("integration: skipped, this machine has no Go for kcp, the API server, the peers");
         return Ok(());
+    }
+    for tool in &TYPED {
+        let name = tool.name;
+        anyhow::ensure!(tool.find(sh).is_some(), "integration: {name} is not there");
     }
     let peer = go::build(sh, "xtask/peer", ".", "peer", &go::fingerprint(sh, &PEER)?)?;
     let programs = apiserver::programs(sh)?;

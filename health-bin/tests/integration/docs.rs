@@ -2,6 +2,8 @@
 
 mod commands;
 
+mod embedding;
+
 mod kcp;
 
 mod page;
@@ -54,12 +56,7 @@ enum Test {
 }
 
 /// What a page has its reader write that is no configuration.
-const OTHER_FILES: [&str; 4] = [
-    "tokens.yaml",
-    "workspace.yaml",
-    "synctarget.yaml",
-    "Cargo.toml",
-];
+const OTHER_FILES: [&str; 3] = ["tokens.yaml", "workspace.yaml", "synctarget.yaml"];
 
 #[test]
 fn there_is_a_test_for_every_page() {
@@ -106,7 +103,8 @@ async fn each_configuration_is_right() {
             world.shell.write(&name, &world.here(&text));
             let Some(hub) = is_hub(&name) else {
                 assert!(
-                    OTHER_FILES.contains(&&*name) || name.ends_with(".rs"),
+                    OTHER_FILES.contains(&&*name)
+                        || [".rs", ".toml"].iter().any(|it| name.ends_with(it)),
                     "{}",
                     step.at
                 );
@@ -174,6 +172,17 @@ fn anchors(page: &std::path::Path) -> BTreeSet<String> {
             .replace(' ', "-")
     };
     titles.map(anchor).collect()
+}
+
+#[tokio::test]
+async fn what_is_shown_beside_api_syncagent_is_real() {
+    let world = World::new().await;
+    write_files("README.md", &world);
+    let story = Story {
+        running: &["syncer-health hub --config hub.yaml"],
+        ..whole("docs/api-syncagent.md")
+    };
+    tell(&story, &world).await;
 }
 
 #[tokio::test]

@@ -23,7 +23,8 @@ pub(super) const ELSEWHERE: [(&str, &str); 6] = [
 ];
 
 /// What a person does not wait for the end of.
-const LASTING: [&str; 5] = [
+const LASTING: [&str; 6] = [
+    "cargo run",
     "syncer-health run ",
     "syncer-health hub ",
     "syncer-health demo",

@@ -6,6 +6,7 @@ use crate::support::Cluster;
 use crate::support::Service;
 use crate::support::Shell;
 use crate::support::free_ports;
+use crate::support::project;
 
 /// Where commands are typed, and what they meet.
 pub(super) struct World {
@@ -69,6 +70,8 @@ impl World {
             let here = shell.path(place.trim_start_matches('/'));
             instead.push((place.to_owned(), format!("{}/", here.display())));
         }
+        let crates = format!("\"{}/", project("").display());
+        instead.push(("\"../syncer-health/".to_owned(), crates));
         instead.extend(NAMES.map(|(name, own)| (name.to_owned(), own.to_owned())));
         for (name, port) in [
             ("SYNCER_HEALTH_SERVER_BIND", free[0].1),
