@@ -320,12 +320,11 @@ mod tests {
             let args = args.iter().map(OsString::from);
             let matches = command().try_get_matches_from(readable(args));
             let matches = matches.map_err(|error| error.to_string())?;
-            match Cli::from_arg_matches(&matches).unwrap().command {
-                Command::Status(status) => {
-                    Ok((status.agent.map(|id| id.to_string()), status.search))
-                }
-                other => panic!("{other:?}"),
-            }
+            let command = Cli::from_arg_matches(&matches).unwrap().command;
+            let Command::Status(status) = command else {
+                panic!("{command:?}");
+            };
+            Ok((status.agent.map(|id| id.to_string()), status.search))
         };
         let (agent, search) = (Some("-/edge-1".to_owned()), None);
         let status = "syncer-health status";
