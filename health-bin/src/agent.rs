@@ -257,10 +257,8 @@ impl Reload for Agent {
         self.state
             .report
             .set_sync_engine(self.components.sync_engine());
-        running.checks.clone_from(&new.checks);
-        running.log.level = new.log.level;
-        running.server.drain_delay = new.server.drain_delay;
-        self.drain_delay = new.server.drain_delay.0;
+        running.take(new);
+        self.drain_delay = running.server.drain_delay.0;
         Ok(())
     }
 }

@@ -4,6 +4,7 @@ mod help;
 
 mod status;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -165,15 +166,30 @@ pub(crate) struct ManifestsArgs {
 pub(crate) enum Manifests {
     /// The definition of SyncTarget, for a server that has none.
     Crd,
-    /// The least rights of the agent of this configuration; bind them to its user.
-    Rbac(RunArgs),
+    /// The least rights of the agent of this configuration, and who has them if that is said.
+    Rbac(RightsArgs),
     /// The agent of this configuration as a Deployment, with a Secret by reference for each folder
     /// that the configuration names files in.
     Agent(AgentManifestsArgs),
     /// The least rights of the hub of this configuration, in each workspace that it watches, and
     /// for the Lease by which hubs lead in turn.
     #[cfg(feature = "hub")]
-    Hub(RunArgs),
+    Hub(RightsArgs),
+}
+
+#[cfg(feature = "transport-lease")]
+#[derive(Debug, Args)]
+pub(crate) struct RightsArgs {
+    /// The configuration file; without one, defaults and environment variables.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print the bindings too, which give the rights to this ServiceAccount; may be repeated.
+    #[arg(long, value_name = "NAMESPACE:NAME", value_parser = parse_service_account)]
+    pub(crate) service_account: Vec<(String, String)>,
+    /// Print the bindings too, which give the rights to this user, and on kcp the right to come into
+    /// the workspace; may be repeated.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user: Vec<String>,
 }
 
 #[cfg(feature = "transport-lease")]
@@ -218,8 +234,23 @@ pub(crate) const PROGRAM: &str = "syncer-health";
 
 /// Reads the arguments of this process; what they cannot mean, and `--help`, end it.
 pub(crate) fn parse() -> Cli {
-    let matches = command().get_matches();
+    let matches = command().get_matches_from(readable(std::env::args_os()));
     Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+/// The arguments as a target of the empty workspace, `-/NAME`, is not taken for a flag.
+fn readable(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut readable: Vec<OsString> = Vec::new();
+    for mut arg in args {
+        let is_searched = readable.last().is_some_and(|before| before == "--search");
+        if arg.as_encoded_bytes().starts_with(b"-/") && !is_searched {
+            // So `status -o name` writes it.
+            let target = std::mem::replace(&mut arg, "agent/".into());
+            arg.push(target);
+        }
+        readable.push(arg);
+    }
+    readable
 }
 
 /// The command line, with its commands in groups.
@@ -260,6 +291,17 @@ fn template(command: &clap::Command) -> String {
     template + "\nOptions:\n{options}{after-help}"
 }
 
+/// As `kubectl create rolebinding --serviceaccount` takes it.
+#[cfg(feature = "transport-lease")]
+fn parse_service_account(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() => {
+            Ok((namespace.to_owned(), name.to_owned()))
+        }
+        Some(_) | None => Err("write it as NAMESPACE:NAME, like default:edge-1".to_owned()),
+    }
+}
+
 #[cfg(feature = "hub")]
 fn parse_duration(text: &str) -> Result<ConfigDuration, String> {
     humantime::parse_duration(text)
@@ -270,6 +312,32 @@ fn parse_duration(text: &str) -> Result<ConfigDuration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_target_of_the_empty_workspace_is_no_flag() {
+        type Named = (Option<String>, Option<String>);
+        let named = |args: &[&str]| -> Result<Named, String> {
+            let args = args.iter().map(OsString::from);
+            let matches = command().try_get_matches_from(readable(args));
+            let matches = matches.map_err(|error| error.to_string())?;
+            let command = Cli::from_arg_matches(&matches).unwrap().command;
+            let Command::Status(status) = command else {
+                panic!("{command:?}");
+            };
+            Ok((status.agent.map(|id| id.to_string()), status.search))
+        };
+        let (agent, search) = (Some("-/edge-1".to_owned()), None);
+        let status = "syncer-health status";
+        let words = |rest: &str| named(&format!("{status} {rest}").split(' ').collect::<Vec<_>>());
+        assert_eq!(words("-/edge-1 -w"), Ok((agent.clone(), search.clone())));
+        assert_eq!(words("-o yaml -- -/edge-1"), Ok((agent, search)));
+        assert_eq!(
+            words("root:org/a"),
+            Ok((Some("root:org/a".to_owned()), None))
+        );
+        assert!(words("--wach").is_err_and(|error| error.contains("--watch")));
+        assert!(words("--search -/edge").is_err());
+    }
 
     #[test]
     fn the_command_line_is_one_that_clap_accepts() {

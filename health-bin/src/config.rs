@@ -49,6 +49,8 @@ pub(crate) use agent::LogLevel;
 pub(crate) use agent::RequireConfig;
 pub(crate) use difference::differences;
 pub(crate) use duration::ConfigDuration;
+#[cfg(all(test, feature = "hub", feature = "transport-lease"))]
+pub(crate) use environment::variables;
 #[cfg(feature = "hub")]
 pub(crate) use hub::HubConfig;
 #[cfg(feature = "hub")]

@@ -163,7 +163,7 @@ impl Reload for Hub {
     }
 
     fn take(&mut self, running: &mut HubConfig, new: &HubConfig) -> anyhow::Result<()> {
-        running.log.level = new.log.level;
+        running.take(new);
         Ok(())
     }
 }

@@ -81,3 +81,8 @@ pub fn main() -> ExitCode {
 #[cfg(all(doctest, feature = "transport-ws"))]
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
+
+/// So are those of the guide to embedding.
+#[cfg(all(doctest, feature = "transport-ws"))]
+#[doc = include_str!("../../docs/embedding.md")]
+pub struct Embedding;

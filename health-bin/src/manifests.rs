@@ -8,12 +8,17 @@ use health_transport_lease::manifests;
 use serde_json::Value;
 
 use crate::cli::AgentManifestsArgs;
+use crate::cli::RightsArgs;
 use crate::config::AgentConfig;
 #[cfg(feature = "hub")]
 use crate::config::HubConfig;
 use crate::run::say;
 
 mod agent;
+
+mod rights;
+
+use rights::Rights;
 
 /// The names that the objects have.
 mod names {
@@ -36,9 +41,9 @@ pub(crate) fn crd() -> anyhow::Result<ExitCode> {
     print(&[manifests::crd()])
 }
 
-/// Prints the least rights of the agent of this configuration.
-pub(crate) fn rbac(config: &AgentConfig) -> anyhow::Result<ExitCode> {
-    print(&roles(config)?)
+/// Prints the least rights of the agent of this configuration, and who has them if that is said.
+pub(crate) fn rbac(config: &AgentConfig, args: &RightsArgs) -> anyhow::Result<ExitCode> {
+    print(&agent_rights(config)?.objects(&rights::subjects(args)))
 }
 
 /// Prints the agent of this configuration as a Deployment. Its rights are printed too where they
@@ -57,15 +62,12 @@ pub(crate) fn agent(
     let mut objects = agent::objects(&source)?;
     if config.cluster.enabled && config.cluster.in_cluster {
         let subject = agent::subject(&args.namespace);
-        for role in roles(config)? {
-            let binding = agent::binding(&role, &subject);
-            objects.extend([role, binding]);
-        }
+        objects.extend(agent_rights(config)?.objects(&[subject]));
     }
     print(&objects)
 }
 
-fn roles(config: &AgentConfig) -> anyhow::Result<Vec<Value>> {
+fn agent_rights(config: &AgentConfig) -> anyhow::Result<Rights> {
     let target = &config.sync_target.name;
     anyhow::ensure!(
         !target.is_empty(),
@@ -84,20 +86,25 @@ fn roles(config: &AgentConfig) -> anyhow::Result<Vec<Value>> {
         ));
     }
     roles.push(manifests::target_role(&name, target));
-    Ok(roles)
+    Ok(Rights {
+        name,
+        roles,
+        is_kcp: !config.sync_target.workspace.is_empty(),
+    })
 }
 
 /// Prints the least rights of the hub of this configuration: those in each workspace that it
-/// watches and, where several hubs lead in turn, those for their Lease in the kubeconfig's own.
+/// watches and, where several hubs lead in turn, those for their Lease in the kubeconfig's own; and
+/// who has them if that is said.
 #[cfg(feature = "hub")]
-pub(crate) fn hub(config: &HubConfig) -> anyhow::Result<ExitCode> {
+pub(crate) fn hub(config: &HubConfig, args: &RightsArgs) -> anyhow::Result<ExitCode> {
     let cluster = &config.cluster;
-    let rights = manifests::HubRights {
+    let hub = manifests::HubRights {
         namespace: &cluster.namespace,
         write_conditions: cluster.write_conditions,
         token_review: config.auth.token_review,
     };
-    let mut roles = manifests::hub_roles(names::HUB, rights);
+    let mut roles = manifests::hub_roles(names::HUB, hub);
     if cluster.leader_lease.enabled {
         roles.push(manifests::lease_role(
             &format!("{}-leader", names::HUB),
@@ -106,7 +113,12 @@ pub(crate) fn hub(config: &HubConfig) -> anyhow::Result<ExitCode> {
             true,
         ));
     }
-    print(&roles)
+    let rights = Rights {
+        name: names::HUB.to_owned(),
+        roles,
+        is_kcp: !cluster.workspaces.is_empty(),
+    };
+    print(&rights.objects(&rights::subjects(args)))
 }
 
 fn print(objects: &[Value]) -> anyhow::Result<ExitCode> {

@@ -114,7 +114,7 @@ fn print_manifests(what: Manifests, environment: &Environment) -> anyhow::Result
         Manifests::Rbac(args) => {
             let file = configured::read(args.config.as_deref())?;
             let config = configured::unchecked(&file, environment, config::AGENT_VARIABLES)?;
-            manifests::rbac(&config)
+            manifests::rbac(&config, &args)
         }
         Manifests::Agent(args) => {
             let file = configured::read(Some(&args.config))?;
@@ -127,7 +127,7 @@ fn print_manifests(what: Manifests, environment: &Environment) -> anyhow::Result
         Manifests::Hub(args) => {
             let file = configured::read(args.config.as_deref())?;
             let config = configured::unchecked(&file, environment, config::HUB_VARIABLES)?;
-            manifests::hub(&config)
+            manifests::hub(&config, &args)
         }
     }
 }

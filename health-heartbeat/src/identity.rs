@@ -41,6 +41,12 @@ impl From<&str> for Slot {
     }
 }
 
+impl From<String> for Slot {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
 impl fmt::Display for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
@@ -61,6 +67,13 @@ impl From<&str> for Incarnation {
     /// An underscore, which would make a holder identity ambiguous, becomes a hyphen.
     fn from(text: &str) -> Self {
         Self(text.replace('_', "-").into())
+    }
+}
+
+impl From<String> for Incarnation {
+    /// As from a `&str`.
+    fn from(text: String) -> Self {
+        text.as_str().into()
     }
 }
 
@@ -127,6 +140,11 @@ mod tests {
                 incarnation: incarnation.into(),
             };
             assert_eq!(identity.holder().slot().as_str(), slot);
+            let owned = Identity {
+                slot: slot.to_owned().into(),
+                incarnation: incarnation.to_owned().into(),
+            };
+            assert_eq!(owned, identity);
         }
         assert_eq!(
             HolderIdentity::from("kubelet-node-7").slot().as_str(),

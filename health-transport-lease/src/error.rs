@@ -85,12 +85,13 @@ fn lease_problem(subject: Subject, operation: &str, objects: &Objects, error: &A
              check the server's URL and {workspace}",
             error.message
         ),
+        // A Lease that is not there is made: it is the place for it that is missing.
+        ErrorKind::NotFound => format!("{}; check {workspace}", error.message),
         ErrorKind::AlreadyExists
         | ErrorKind::Conflict
         | ErrorKind::Connection
         | ErrorKind::Expired
         | ErrorKind::Invalid
-        | ErrorKind::NotFound
         | ErrorKind::Server
         | ErrorKind::Timeout
         | ErrorKind::TooLarge
@@ -207,6 +208,14 @@ mod tests {
                  forbidden: user \"x\" may not update leases.coordination.k8s.io \
                  \"edge-1-heartbeat\" in namespace \"default\": grant get and update on it \
                  (run: syncer-health manifests rbac)",
+            ),
+            (
+                Subject::Lease,
+                "create",
+                ErrorKind::NotFound,
+                "workspaces.tenancy.kcp.io \"a\" not found (HTTP 404)",
+                "cannot create Lease \"default/edge-1-heartbeat\" in https://h/clusters/a: \
+                 workspaces.tenancy.kcp.io \"a\" not found (HTTP 404); check syncTarget.workspace",
             ),
             (
                 Subject::SyncTarget,

@@ -11,6 +11,7 @@ use crate::kcp;
 use crate::kcp::Kcp;
 use crate::plugins;
 use crate::project_root;
+use crate::tool::Tool;
 
 /// What the suites run on.
 #[derive(clap::Args, Default)]
@@ -55,6 +56,17 @@ const PEER: [&str; 5] = [
 /// The probe that images had before Kubernetes asked over gRPC itself, and where it is pinned.
 const PROBE: &str = "github.com/grpc-ecosystem/grpc-health-probe";
 const PROBE_FOLDER: &str = "xtask/probe";
+/// What the commands of the documentation want besides.
+const TYPED: [Tool; 2] = [
+    Tool {
+        name: "curl",
+        packages: &["curl"],
+    },
+    Tool {
+        name: "jq",
+        packages: &["jq"],
+    },
+];
 
 /// Runs the ignored tests of `health-bin/tests/integration`, which say why they are ignored.
 pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
@@ -65,6 +77,10 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
         );
         println!("integration: skipped, this machine has no Go for kcp, the API server, the peers");
         return Ok(());
+    }
+    for tool in &TYPED {
+        let name = tool.name;
+        anyhow::ensure!(tool.find(sh).is_some(), "integration: {name} is not there");
     }
     let peer = go::build(sh, "xtask/peer", ".", "peer", &go::fingerprint(sh, &PEER)?)?;
     let probe = go::build(

@@ -72,7 +72,10 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
     });
     let _variables: Vec<_> = variables.collect();
     let target = ["-p", "health-bin", "--test", "simulation"];
-    let test = cmd!(sh, "cargo test --profile sim --locked {target...} -- {TEST...}");
+    let test = cmd!(
+        sh,
+        "cargo test --profile sim --locked {target...} -- {TEST...}"
+    );
     Ok(test.run()?)
 }
 

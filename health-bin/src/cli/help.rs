@@ -97,7 +97,7 @@ wrong and what would be right.";
 pub(super) const MANIFESTS: &str = "\
 Examples:
   syncer-health manifests crd | kubectl apply -f -
-  syncer-health manifests rbac --config agent.yaml | kubectl apply -f -
+  syncer-health manifests rbac --config agent.yaml --service-account default:edge-1
   syncer-health manifests agent --config agent.yaml | kubectl apply -f -
 
 Exit codes: 0; 1 the configuration names no target; 2 it is wrong.";

@@ -313,6 +313,14 @@ pub(crate) struct SyncTargetStatusConfig {
 // === impl AgentConfig ===
 
 impl AgentConfig {
+    /// Takes over what a running agent can take of `new`: its checks, the log's level and the drain
+    /// delay. All else waits for the next start.
+    pub(crate) fn take(&mut self, new: &Self) {
+        self.checks.clone_from(&new.checks);
+        self.log.level = new.log.level;
+        self.server.drain_delay = new.server.drain_delay;
+    }
+
     /// How often to beat over the tunnel and the Lease.
     pub(crate) fn heartbeat_config(
         &self,

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 /// Every key that holds one value and not a list, as (path, variable). `defaults` is the default
 /// configuration, so it names every key there is.
-pub(super) fn variables(defaults: &Value, prefix: &str) -> Vec<(Vec<String>, String)> {
+pub(crate) fn variables(defaults: &Value, prefix: &str) -> Vec<(Vec<String>, String)> {
     let mut found = Vec::new();
     walk(defaults, &mut Vec::new(), prefix, &mut found);
     found

@@ -164,6 +164,12 @@ pub(crate) struct LimitsConfig {
 // === impl HubConfig ===
 
 impl HubConfig {
+    /// Takes over what a running hub can take of `new`: the log's level. All else waits for the next
+    /// start.
+    pub(crate) const fn take(&mut self, new: &Self) {
+        self.log.level = new.log.level;
+    }
+
     /// Finds everything that is wrong, and opens every file that is named.
     ///
     /// `kubeconfig_variable` is the value of the environment's `KUBECONFIG`.

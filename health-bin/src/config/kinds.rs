@@ -124,7 +124,12 @@ pub(crate) struct PushKind {
 /// A pair of thresholds, each optional. Where the pair is left out the check's own default holds.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, Default)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    default,
+    expecting = "thresholds, like { degraded: 10, unhealthy: 20 }"
+)]
 pub(crate) struct PairedConfig {
     /// From here on Degraded.
     pub(crate) degraded: Option<f64>,

@@ -96,22 +96,6 @@ pub(super) fn subject(namespace: &str) -> Value {
     json!({ "kind": "ServiceAccount", "name": names::AGENT, "namespace": namespace })
 }
 
-/// Gives a Role or a ClusterRole to `subject`.
-pub(super) fn binding(role: &Value, subject: &Value) -> Value {
-    let kind = role["kind"].as_str().unwrap_or_default();
-    json!({
-        "apiVersion": role["apiVersion"],
-        "kind": format!("{kind}Binding"),
-        "metadata": role["metadata"],
-        "subjects": [subject],
-        "roleRef": {
-            "apiGroup": "rbac.authorization.k8s.io",
-            "kind": kind,
-            "name": role["metadata"]["name"],
-        },
-    })
-}
-
 fn labels() -> Value {
     json!({
         "app.kubernetes.io/name": names::APPLICATION,

@@ -21,6 +21,9 @@ use crate::config::Environment;
 use crate::config::HubConfig;
 use crate::config::Source;
 
+#[cfg(all(feature = "hub", feature = "transport-lease"))]
+mod reference;
+
 /// Set, the tests write the files instead of comparing them.
 const WRITE: &str = "WRITE_SCHEMAS";
 
@@ -227,14 +230,20 @@ fn defaults() -> Vec<(&'static str, &'static str)> {
 fn check(name: &str, file: &str, schema: Value) {
     let mut text = serde_json::to_string_pretty(&schema).unwrap();
     text.push('\n');
+    kept(&format!("schemas/{name}.schema.json"), file, &text);
+}
+
+/// That a file of this crate is as it would be written today; or writes it, if that is asked for.
+#[track_caller]
+fn kept(name: &str, file: &str, text: &str) {
     if std::env::var_os(WRITE).is_some() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
-        std::fs::write(path.join(format!("{name}.schema.json")), text).unwrap();
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+        std::fs::write(path, text).unwrap();
         return;
     }
     assert!(
         file == text,
-        "schemas/{name}.schema.json is old: run `{WRITE}=1 cargo test -p health-bin --lib schemas`"
+        "{name} is old: run `{WRITE}=1 cargo test -p health-bin --lib schemas`"
     );
 }
 

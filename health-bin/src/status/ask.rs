@@ -245,11 +245,12 @@ pub(super) fn judge(
 
 /// What is said where no whole answer comes, in front of the reason.
 pub(super) fn unanswered(question: &Question, url: &Url) -> String {
+    let is_hub = url.to_string() == HUB_URL;
     let hint = match question {
-        Question::Either(_) => {
+        Question::Either(_) if !is_hub => {
             format!("an agent's address is its server.bind; for a hub try --url {HUB_URL}")
         }
-        Question::Fleet(_) | Question::Agent(_) => {
+        Question::Either(_) | Question::Fleet(_) | Question::Agent(_) => {
             "--url is where the hub's ops.bind is".to_owned()
         }
     };

@@ -80,6 +80,31 @@ async fn manifests_name_the_target_of_the_configuration() {
     assert!(err.contains("syncTarget.name is empty"), "{err}");
 }
 
+#[cfg(feature = "transport-lease")]
+#[tokio::test]
+async fn rights_come_with_their_bindings_where_it_is_said_who_has_them() {
+    let environment = [
+        ("SYNCER_HEALTH_SYNC_TARGET_NAME", "edge-1"),
+        ("SYNCER_HEALTH_SYNC_TARGET_WORKSPACE", "root:edge"),
+    ];
+    for (who, subject, objects) in [
+        (["--service-account", "system:edge"], "namespace: system", 4),
+        (["--user", "edge"], "kind: User", 6),
+    ] {
+        let args = [&["manifests", "rbac"][..], &who].concat();
+        let (code, out, err) = run_to_end(&args, &environment).await;
+        assert_eq!(code, 0, "{err}");
+        assert!(out.contains(subject), "{out}");
+        assert_eq!(out.matches("---\n").count(), objects, "{out}");
+        let enters = out.contains("- access\n");
+        assert_eq!(enters, who[0] == "--user", "{out}");
+    }
+    let args = ["manifests", "rbac", "--service-account", "edge"];
+    let (code, _, err) = run_to_end(&args, &environment).await;
+    assert_eq!(code, 2, "{err}");
+    assert!(err.contains("write it as NAMESPACE:NAME"), "{err}");
+}
+
 #[cfg(feature = "hub")]
 #[tokio::test]
 async fn the_hubs_printed_default_is_accepted_once_it_asks_who_dials_in() {

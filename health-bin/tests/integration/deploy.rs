@@ -20,6 +20,7 @@ mod server;
 
 mod tree;
 
+pub(crate) use server::kubectl;
 use tree::file;
 use tree::objects;
 use tree::only;

@@ -44,7 +44,7 @@ mod fleet;
 mod ops;
 
 #[cfg(all(feature = "hub", feature = "transport-lease"))]
-mod runbook;
+mod docs;
 
 #[cfg(feature = "hub")]
 mod flight;

@@ -8,6 +8,12 @@ mod program;
 
 mod service;
 
+#[cfg(all(feature = "hub", feature = "transport-lease"))]
+mod markdown;
+
+#[cfg(all(feature = "hub", feature = "transport-lease"))]
+mod shell;
+
 #[cfg(feature = "transport-ws")]
 mod tunnel;
 
@@ -36,6 +42,12 @@ pub(crate) use http::get;
 #[cfg(feature = "hub")]
 pub(crate) use http::head;
 #[cfg(all(feature = "hub", feature = "transport-lease"))]
+pub(crate) use markdown::Block;
+#[cfg(all(feature = "hub", feature = "transport-lease"))]
+pub(crate) use markdown::blocks;
+#[cfg(all(feature = "hub", feature = "transport-lease"))]
+pub(crate) use markdown::project;
+#[cfg(all(feature = "hub", feature = "transport-lease"))]
 pub(crate) use program::PROGRAM;
 pub(crate) use program::Program;
 pub(crate) use program::run_to_end;
@@ -48,6 +60,8 @@ pub(crate) use proxy::Proxy;
 #[cfg(all(feature = "hub", feature = "transport-lease"))]
 pub(crate) use relay::Relay;
 pub(crate) use service::Service;
+#[cfg(all(feature = "hub", feature = "transport-lease"))]
+pub(crate) use shell::Shell;
 #[cfg(feature = "transport-ws")]
 pub(crate) use tunnel::Acceptor;
 pub(crate) use wait::eventually;

@@ -69,7 +69,7 @@ impl LeaseMachine {
             self.outputs.push_back(Output::Event(conflicted));
             self.doubt = true;
             self.retry(now);
-        } else if kind == ErrorKind::NotFound {
+        } else if kind == ErrorKind::NotFound && !flight.creates {
             self.see(None, now);
             self.looked(now);
         } else {

@@ -41,6 +41,8 @@ pub(super) struct Flight {
     pub(super) by: Instant,
     pub(super) operation: &'static str,
     pub(super) write: bool,
+    /// Whether the Lease need not be there: what is not found then is where it should be.
+    pub(super) creates: bool,
     /// Whether it asks for the SyncTarget, not for the Lease.
     pub(super) of_target: bool,
     /// The heartbeat that it writes, and until when the Lease is ours if that arrives.
@@ -79,6 +81,7 @@ impl Flight {
             by,
             operation: verb.operation(),
             write: verb.is_write(),
+            creates: matches!(verb, Verb::CreateLease(_)),
             of_target: matches!(verb, Verb::GetTarget),
             renews,
         }

@@ -341,6 +341,17 @@ fn a_missing_namespace_is_told_from_a_missing_lease() {
     assert_eq!(world.beat(&mut alice, 1), "failed NamespaceMissing");
 }
 
+/// A kcp says of a workspace that is not there that it, and not the Lease, is not found.
+#[test]
+fn where_even_a_new_lease_is_not_found_nobody_else_is_blamed() {
+    let mut world = World::new();
+    let mut alice = agent("alice", "1");
+    world.model.fail([Fault::NoWorkspace; 3]);
+    assert_eq!(world.beat(&mut alice, 1), "failed NotFound");
+    assert_eq!(world.methods(), ["GET", "GET", "POST"]);
+    assert_eq!(world.beat(&mut alice, 2), "acknowledged");
+}
+
 /// The crates' interop: Leases as kubelet, client-go, kubert and kube-leader-election leave them.
 #[test]
 fn pitfall_33_leases_of_other_programs_are_taken_over_when_they_are_free() {

@@ -75,6 +75,8 @@ pub enum Fault {
     Status(u16),
     /// It is answered with 429 and this many seconds to wait.
     Busy(u64),
+    /// It is answered as kcp does below a workspace that is not there.
+    NoWorkspace,
     /// It is not done, and never answered.
     Lost,
     /// It is done, and never answered.
@@ -227,6 +229,7 @@ impl Model {
                 response.retry_after = Some(seconds.to_string());
                 Some(Some(response))
             }
+            Fault::NoWorkspace => Some(Some(answer::no_such_workspace())),
             Fault::Lost | Fault::Stalled => Some(None),
         }
     }

@@ -137,6 +137,18 @@ fn what_follows_from_what_was_told_is_not_told() {
 }
 
 #[test]
+fn a_threshold_that_is_no_pair_is_shown_one() {
+    check(
+        "checks: { components: [{ name: a, disk: { path: /, usedRatio: 0.9 } }] }\n",
+        &[],
+        &[
+            "1:63: checks.components[0].disk.usedRatio: is the number 0.9; \
+           give thresholds, like { degraded: 10, unhealthy: 20 }",
+        ],
+    );
+}
+
+#[test]
 fn a_section_without_anything_says_so() {
     check(
         "server:\nlog: { level: }\n",

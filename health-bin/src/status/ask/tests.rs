@@ -202,3 +202,18 @@ fn no_hub_makes_anybody_read_for_ever() {
     let mut pages = Pages::default();
     assert!(matches!(pages.add(json!("text"), 10), Page::Whole(_)));
 }
+
+#[test]
+fn whom_nobody_answers_for_is_not_told_to_ask_there() {
+    let said = |url: &str| {
+        let question = Question::Either(Filter::default());
+        unanswered(&question, &url.parse().unwrap())
+    };
+    assert!(said("http://127.0.0.1:8081").contains(HUB_URL));
+    assert_eq!(
+        said(HUB_URL).matches(HUB_URL).count(),
+        1,
+        "{}",
+        said(HUB_URL)
+    );
+}

@@ -1,10 +1,6 @@
 //! The commands of `deploy/README.md`, in its order, on a real API server.
 
-use std::os::unix::fs::symlink;
-
 use serde_json::Value;
-use tempfile::TempDir;
-use tokio::process::Command;
 
 use super::AGENTS;
 use super::BASE;
@@ -13,7 +9,8 @@ use super::server::Server;
 use super::server::kubectl;
 use super::template;
 use super::tree;
-use crate::support::PROGRAM;
+use crate::support::Shell;
+use crate::support::blocks;
 use crate::support::run_to_end;
 
 /// What a user has at hand when he types the commands.
@@ -23,12 +20,12 @@ const AT_HAND: [&str; 4] = ["kubeconfig", "token", "ca.crt", "tokens.yaml"];
 #[ignore = "needs an API server: cargo xtask integration"]
 async fn the_readmes_commands_bring_pods_with_every_secret_that_they_mount() {
     let server = Server::start().await;
-    let place = TempDir::new().expect("a temporary folder");
-    prepare(&place, &server);
-    for block in blocks() {
+    let shell = prepare(&server);
+    for command in commands() {
         // What makes the image is held to the tree below.
-        if !block.starts_with("docker ") {
-            shell(&place, &server, &block).await;
+        if !command.starts_with("docker ") {
+            let done = shell.run(&command).await;
+            assert_eq!(done.code, 0, "{command}: {}", done.shown);
         }
     }
     for (namespace, deployment) in [
@@ -61,8 +58,10 @@ async fn the_readmes_commands_bring_pods_with_every_secret_that_they_mount() {
 
 #[tokio::test]
 async fn the_readme_makes_the_image_that_the_manifests_run() {
-    let commands = blocks().into_iter();
-    let docker: Vec<_> = commands.filter(|it| it.starts_with("docker ")).collect();
+    let docker: Vec<_> = commands()
+        .into_iter()
+        .filter(|it| it.starts_with("docker "))
+        .collect();
     let [build] = docker.as_slice() else {
         panic!("one command makes the image: {docker:?}");
     };
@@ -96,51 +95,30 @@ async fn the_readme_makes_the_image_that_the_manifests_run() {
     assert_eq!(images.collect::<Vec<_>>(), [image; 4]);
 }
 
-/// The commands, a block of the README each.
-fn blocks() -> Vec<String> {
-    let text = std::fs::read_to_string(tree::file("README.md")).expect("it can be read");
-    let blocks = text.split("```sh\n").skip(1);
-    let blocks = blocks.map(|rest| rest.split("```").next().unwrap_or_default());
-    blocks.map(str::to_owned).collect()
+/// The commands of the README.
+fn commands() -> Vec<String> {
+    let blocks = blocks("deploy/README.md").into_iter();
+    let commands = blocks.filter(|block| block.language == "sh");
+    commands.flat_map(|block| block.commands()).collect()
 }
 
-/// A folder with what a user has, where `kubectl` and `syncer-health` are found.
-fn prepare(place: &TempDir, server: &Server) {
-    let at = |name: &str| place.path().join(name);
-    std::fs::create_dir(at("bin")).expect("a folder");
-    for (to, name) in [
-        (kubectl(), "bin/kubectl"),
-        (PROGRAM.into(), "bin/syncer-health"),
-        (tree::file("."), "deploy"),
-    ] {
-        symlink(to, at(name)).expect("a link");
-    }
+/// A shell in a folder with what a user has, where `kubectl` and `syncer-health` are found.
+fn prepare(server: &Server) -> Shell {
+    let mut shell = Shell::new();
+    shell.link("bin/kubectl", kubectl());
+    shell.link("deploy", tree::file("."));
     for name in AT_HAND {
-        std::fs::write(at(name), "any\n").expect("a file");
+        shell.write(name, "any\n");
     }
     // kubectl looks whether a pair is one.
-    let folder = server.kubeconfig();
-    let folder = folder.parent().expect("it is in a folder");
+    let kubeconfig = server.kubeconfig();
+    let folder = kubeconfig.parent().expect("it is in a folder");
     for name in ["tls.crt", "tls.key"] {
-        std::fs::copy(folder.join(name), at(name)).expect("a copy");
+        std::fs::copy(folder.join(name), shell.path(name)).expect("a copy");
     }
-    std::fs::copy(tree::file(AGENTS[0]), at("agent.yaml")).expect("a copy");
-}
-
-async fn shell(place: &TempDir, server: &Server, block: &str) {
-    let path = std::env::var("PATH").unwrap_or_default();
-    let path = format!("{}:{path}", place.path().join("bin").display());
-    let run = Command::new("bash")
-        .args(["-euo", "pipefail", "-c", block])
-        .current_dir(place.path())
-        .env_clear()
-        .env("PATH", path)
-        .env("HOME", place.path())
-        .env("KUBECONFIG", server.kubeconfig())
-        .output();
-    let output = run.await.expect("bash can be started");
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{block}\n{error}");
+    std::fs::copy(tree::file(AGENTS[0]), shell.path("agent.yaml")).expect("a copy");
+    shell.set("KUBECONFIG", kubeconfig.to_str().expect("a path in UTF-8"));
+    shell
 }
 
 /// That a volume's ConfigMap or Secret is there, with the keys that it takes.

@@ -51,7 +51,7 @@ const LOG_KEPT: usize = 30;
 const LOGS: [&str; 2] = ["etcd.log", "apiserver.log"];
 
 /// The kubectl that `cargo xtask integration` built.
-pub(super) fn kubectl() -> PathBuf {
+pub(crate) fn kubectl() -> PathBuf {
     program("KUBECTL")
 }
 

@@ -20,6 +20,9 @@ use tokio::task::JoinHandle;
 use super::eventually;
 use super::secs;
 
+/// The model is this workspace of kcp too.
+const WORKSPACE: &str = "/clusters/root:org:edge";
+
 /// An API server with the SyncTarget `edge-1`, until this is dropped.
 pub(crate) struct Cluster {
     model: Arc<Mutex<Model>>,
@@ -47,8 +50,8 @@ impl Cluster {
         }
     }
 
-    /// The path of a kubeconfig whose current context, `it`, is this server, and whose context
-    /// `nobody` leads nowhere.
+    /// The path of a kubeconfig whose current context, `it`, and whose context `base` are this
+    /// server, and whose context `nobody` leads nowhere.
     pub(crate) fn kubeconfig(&self) -> &str {
         &self.kubeconfig
     }
@@ -80,12 +83,10 @@ async fn serve(model: Arc<Mutex<Model>>) -> (SocketAddr, JoinHandle<()>) {
         async move {
             let (head, body) = request.into_parts();
             let body = to_bytes(body, 1 << 20).await.expect("a small body");
+            let path = head.uri.path_and_query().map_or("", |path| path.as_str());
             let raw = RawRequest {
                 method: head.method,
-                path: head
-                    .uri
-                    .path_and_query()
-                    .map_or_else(String::new, ToString::to_string),
+                path: path.strip_prefix(WORKSPACE).unwrap_or(path).to_owned(),
                 body: serde_json::from_slice(&body).ok(),
             };
             let raw = model.lock().expect("nobody panics").request(&raw);
@@ -119,6 +120,7 @@ clusters:
 users: [{{ name: it, user: {{ token: none }} }}]
 contexts:
 - {{ name: it, context: {{ cluster: it, user: it }} }}
+- {{ name: base, context: {{ cluster: it, user: it }} }}
 - {{ name: nobody, context: {{ cluster: nobody, user: it }} }}
 current-context: it
 "

@@ -43,6 +43,13 @@ pub(super) fn status(
     object(code, &body)
 }
 
+/// The answer of kcp below a workspace that is not there.
+pub(super) fn no_such_workspace() -> RawResponse {
+    let details = json!({ "name": "root:a", "group": "tenancy.kcp.io", "kind": "workspaces" });
+    let message = "workspaces.tenancy.kcp.io \"root:a\" not found";
+    status(404, "NotFound", message, Some(details))
+}
+
 /// The answer about a kind of object that is not there: no JSON at all.
 pub(super) fn no_such_page() -> RawResponse {
     RawResponse {
