@@ -79,5 +79,5 @@ pub fn main() -> ExitCode {
 
 /// The README's examples are compiled.
 #[cfg(all(doctest, feature = "transport-ws"))]
-#[doc = include_str!("../../README.md")]
+#[doc = include_str!("../README.md")]
 pub struct Readme;
