@@ -46,6 +46,9 @@ mod ops;
 #[cfg(all(feature = "hub", feature = "transport-lease"))]
 mod runbook;
 
+#[cfg(all(feature = "hub", feature = "transport-lease"))]
+mod spans;
+
 #[cfg(feature = "hub")]
 mod flight;
 
