@@ -249,7 +249,7 @@ impl Reload for Agent {
     type Config = AgentConfig;
 
     fn log(config: &AgentConfig) -> LogConfig {
-        config.log
+        config.log.clone()
     }
 
     fn take(&mut self, running: &mut AgentConfig, new: &AgentConfig) -> anyhow::Result<()> {
@@ -258,7 +258,7 @@ impl Reload for Agent {
             .report
             .set_sync_engine(self.components.sync_engine());
         running.checks.clone_from(&new.checks);
-        running.log.level = new.log.level;
+        running.log.level.clone_from(&new.log.level);
         running.server.drain_delay = new.server.drain_delay;
         self.drain_delay = new.server.drain_delay.0;
         Ok(())

@@ -159,11 +159,11 @@ impl Reload for Hub {
     type Config = HubConfig;
 
     fn log(config: &HubConfig) -> LogConfig {
-        config.log
+        config.log.clone()
     }
 
     fn take(&mut self, running: &mut HubConfig, new: &HubConfig) -> anyhow::Result<()> {
-        running.log.level = new.log.level;
+        running.log.level.clone_from(&new.log.level);
         Ok(())
     }
 }

@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use super::ConfigDuration;
 use super::ConfigError;
+use super::LogConfig;
 use super::Problems;
-use super::agent::LogConfig;
 use super::grpc;
 
 /// The configuration of `syncer-health hub`. `config default --hub` prints it with its meanings.

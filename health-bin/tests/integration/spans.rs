@@ -7,7 +7,6 @@ use serde_json::Value;
 use crate::fleet;
 use crate::support::Cluster;
 use crate::support::Program;
-use crate::support::eventually;
 use crate::support::secs;
 
 const REFERENCE: &str = include_str!("../../../docs/tracing.md");
@@ -52,23 +51,16 @@ heartbeat:
         ),
         &[],
     );
-    // A goodbye waits for none of the others.
-    let wanted = reference();
-    let before = |known: &Known| {
-        let goodbye = |entry: &&(_, String, _)| entry.1 != "goodbye";
-        wanted.iter().filter(goodbye).all(|it| known.contains(it))
-    };
-    eventually("every span but the last in the logs", secs(30), || async {
-        before(&spans(&agent, &hub)).then_some(())
-    })
-    .await;
+    agent.logged("a run ended", secs(10)).await;
+    agent.logged("the Lease is ours", secs(10)).await;
+    agent.logged("the tunnel is connected", secs(10)).await;
+    hub.logged("wrote HeartbeatHealthy", secs(20)).await;
     assert_eq!(agent.terminate().await, Some(0), "{}", agent.log());
     assert_eq!(hub.terminate().await, Some(0), "{}", hub.log());
-    eventually("the goodbye in the log", secs(10), || async {
-        (spans(&agent, &hub).len() >= wanted.len()).then_some(())
-    })
-    .await;
-    assert_eq!(spans(&agent, &hub), wanted);
+    agent.logged("the Lease was released", secs(10)).await;
+    assert_eq!(spans(&agent, &hub), reference());
+    assert!(nested(&agent).contains("heartbeat attempt request"));
+    assert!(nested(&hub).contains("verdict request"));
     for log in [agent.log(), hub.log()] {
         assert!(!log.contains("s3cret"), "{log}");
     }
@@ -119,18 +111,36 @@ fn reference() -> Known {
 /// What the logs show.
 fn spans(agent: &Program, hub: &Program) -> Known {
     let mut known = Known::new();
-    for (who, log) in [("agent", agent.log()), ("hub", hub.log())] {
-        for line in log.lines() {
-            let line: Value = serde_json::from_str(line).expect("a line is JSON");
-            for span in line["spans"].as_array().into_iter().flatten() {
-                let fields = span.as_object().expect("a span is an object");
-                let name = fields["name"].as_str().expect("a span has a name");
-                let mut fields: Vec<_> = fields.keys().filter(|key| *key != "name").collect();
-                fields.sort();
-                let fields = fields.into_iter().cloned().collect();
-                known.insert((who, name.to_owned(), fields));
-            }
+    for (who, program) in [("agent", agent), ("hub", hub)] {
+        for span in stacks(program).into_iter().flatten() {
+            let fields = span.as_object().expect("a span is an object");
+            let mut fields: Vec<_> = fields.keys().filter(|key| *key != "name").collect();
+            fields.sort();
+            let fields = fields.into_iter().cloned().collect();
+            known.insert((who, name(&span).to_owned(), fields));
         }
     }
     known
+}
+
+/// Which spans lines are in, from the outermost to the innermost.
+fn nested(program: &Program) -> BTreeSet<String> {
+    let stacks = stacks(program).into_iter();
+    let names = stacks.map(|stack| stack.iter().map(name).collect::<Vec<_>>().join(" "));
+    names.collect()
+}
+
+/// The spans of each line.
+fn stacks(program: &Program) -> Vec<Vec<Value>> {
+    let log = program.log();
+    let lines = log.lines().map(|line| {
+        let line: Value = serde_json::from_str(line).expect("a line is JSON");
+        let spans = line["spans"].as_array();
+        spans.cloned().unwrap_or_default()
+    });
+    lines.collect()
+}
+
+fn name(span: &Value) -> &str {
+    span["name"].as_str().expect("a span has a name")
 }
