@@ -87,7 +87,8 @@ impl Run {
             duration: self.began.map_or(Duration::ZERO, |began| at - began),
             ending,
         };
-        self.span.in_scope(|| log(&end));
+        // A subscriber may panic like anything else, and the end is told all the same.
+        catch_unwind(AssertUnwindSafe(|| self.span.in_scope(|| log(&end)))).ok();
         // Without a receiver the monitor is gone, and nobody wants to know.
         ends.send(end).ok();
     }
@@ -95,12 +96,12 @@ impl Run {
     /// A destructor may panic or block like anything else.
     fn drop_future(&mut self) {
         let future = self.future.take();
-        self.span.in_scope(|| {
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(future))) {
-                let message = text(payload);
-                tracing::warn!(message, "a check panicked while it was dropped");
-            }
-        });
+        let span = &self.span;
+        let dropped = catch_unwind(AssertUnwindSafe(|| span.in_scope(|| drop(future))));
+        if let Err(payload) = dropped {
+            let message = text(payload);
+            tracing::warn!(parent: span, message, "a check panicked while it was dropped");
+        }
     }
 }
 
@@ -117,8 +118,9 @@ impl Future for Run {
         let Some(future) = this.future.as_mut() else {
             return Poll::Ready(());
         };
-        let poll = || catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
-        let polled = this.span.in_scope(poll);
+        let span = &this.span;
+        let poll = || span.in_scope(|| future.as_mut().poll(cx));
+        let polled = catch_unwind(AssertUnwindSafe(poll));
         let ending = match polled {
             Ok(Poll::Pending) => {
                 this.mark.leave();
