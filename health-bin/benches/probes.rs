@@ -1,5 +1,5 @@
-//! The program's probes over HTTP, beside a bare hyper server with a fixed body: each is a process
-//! with one thread, asked in turns by the same clients. Run it with
+//! The program's probes over HTTP, beside a bare hyper server with a fixed body and beside kubert's
+//! admin server: each is a process with one thread, asked in turns by the same clients. Run it with
 //! `cargo bench -p health-bin --bench probes`.
 
 #![expect(clippy::print_stdout, reason = "one process tells the other its port")]
@@ -44,6 +44,9 @@ mod support;
 /// With it this program is the bare server.
 const BARE: &str = "--bare-server";
 
+/// With it this program is kubert's admin server.
+const KUBERT: &str = "--kubert-server";
+
 const COMPONENTS: usize = 20;
 
 /// They ask as fast as they are answered, each one request at a time.
@@ -81,10 +84,13 @@ fn main() -> anyhow::Result<()> {
     if std::env::args().any(|argument| argument == BARE) {
         return serve_bare();
     }
+    if std::env::args().any(|argument| argument == KUBERT) {
+        return serve_kubert();
+    }
     if !support::is_asked_for() {
         return Ok(());
     }
-    let bare = Server::bare()?;
+    let bare = Server::other(BARE)?;
     let mut starts = Vec::new();
     for _ in 0..STARTS {
         let (server, took) = Server::program(bare.address)?;
@@ -98,31 +104,61 @@ fn main() -> anyhow::Result<()> {
         .print();
     let (program, _) = Server::program(bare.address)?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
+    let kubert = Server::other(KUBERT)?;
     for path in ["/livez", "/readyz"] {
         wait_until_ok(program.address, path)?;
         runtime.block_on(compare(&program, &bare, path))?;
     }
+    wait_until_ok(kubert.address, "/ready")?;
+    runtime.block_on(compare_with_kubert(&program, &kubert))
+}
+
+/// The same question to both, for people who know the other one: it looks at a flag, and knows no
+/// components.
+async fn compare_with_kubert(program: &Server, kubert: &Server) -> anyhow::Result<()> {
+    let (ours, theirs) = in_turns((program, "/readyz"), (kubert, "/ready")).await?;
+    let row = |what: &str, unit, of: fn(&Slice) -> f64| {
+        Row::new(
+            &format!("/readyz, kubert beside it: {what}"),
+            median(&ours, of),
+            unit,
+        )
+        .beside("kubert's /ready", median(&theirs, of))
+        .print();
+    };
+    row("requests", "/s", |slice| slice.per_second);
+    row("server's processor time", "µs", |slice| slice.cpu);
     Ok(())
 }
 
-async fn compare(program: &Server, bare: &Server, path: &str) -> anyhow::Result<()> {
+/// Asks both, a slice each, by turns.
+async fn in_turns(
+    ours: (&Server, &str),
+    theirs: (&Server, &str),
+) -> anyhow::Result<(Vec<Slice>, Vec<Slice>)> {
     // The first of each warms up.
-    program.load(path).await?;
-    bare.load(path).await?;
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    ours.0.load(ours.1).await?;
+    theirs.0.load(theirs.1).await?;
+    let (mut our_slices, mut their_slices) = (Vec::new(), Vec::new());
     for slice in 0..SLICES {
         if slice % 2 == 0 {
-            ours.push(program.load(path).await?);
-            theirs.push(bare.load(path).await?);
+            our_slices.push(ours.0.load(ours.1).await?);
+            their_slices.push(theirs.0.load(theirs.1).await?);
         } else {
-            theirs.push(bare.load(path).await?);
-            ours.push(program.load(path).await?);
+            their_slices.push(theirs.0.load(theirs.1).await?);
+            our_slices.push(ours.0.load(ours.1).await?);
         }
     }
-    let median = |slices: &[Slice], of: fn(&Slice) -> f64| {
-        let mut values: Vec<_> = slices.iter().map(of).collect();
-        quantile(&mut values, 0.5)
-    };
+    Ok((our_slices, their_slices))
+}
+
+fn median(slices: &[Slice], of: fn(&Slice) -> f64) -> f64 {
+    let mut values: Vec<_> = slices.iter().map(of).collect();
+    quantile(&mut values, 0.5)
+}
+
+async fn compare(program: &Server, bare: &Server, path: &str) -> anyhow::Result<()> {
+    let (ours, theirs) = in_turns((program, path), (bare, path)).await?;
     let peer = "bare hyper";
     let per_second = |slices: &[Slice]| median(slices, |slice| slice.per_second);
     Row::new(&format!("{path}: requests"), per_second(&ours), "/s")
@@ -178,12 +214,26 @@ fn serve_bare() -> anyhow::Result<()> {
     })
 }
 
+/// What kubert serves by default, on one thread; it tells its address and serves for ever.
+fn serve_kubert() -> anyhow::Result<()> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let server = kubert::admin::Builder::new(free_address()?);
+        server.set_ready();
+        let server = server.bind()?.spawn();
+        println!("{}", server.local_addr());
+        server.into_join_handle().await??;
+        Ok(())
+    })
+}
+
 // === impl Server ===
 
 impl Server {
-    fn bare() -> anyhow::Result<Self> {
+    /// This program as another server.
+    fn other(argument: &str) -> anyhow::Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
-            .arg(BARE)
+            .arg(argument)
             .stdout(Stdio::piped())
             .spawn()?;
         let stdout = child.stdout.take().context("stdout is piped")?;
@@ -266,18 +316,19 @@ async fn ask_until(address: SocketAddr, path: String, until: Instant) -> anyhow:
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
-    while !answer.ends_with(b"\r\n\r\nok") {
+    while body(&answer).is_none() {
         ensure!(
             stream.read_buf(&mut answer).await? > 0,
             "the server hung up"
         );
     }
+    let body = body(&answer).unwrap_or_default().to_vec();
     let mut latencies = Vec::new();
     let mut asked = Instant::now();
     while asked < until {
         stream.write_all(request.as_bytes()).await?;
         stream.read_exact(&mut answer).await?;
-        let is_ok = answer.starts_with(b"HTTP/1.1 200") && answer.ends_with(b"\r\n\r\nok");
+        let is_ok = answer.starts_with(b"HTTP/1.1 200") && answer.ends_with(&body);
         ensure!(
             is_ok,
             "{path} answers {:?}",
@@ -288,6 +339,20 @@ async fn ask_until(address: SocketAddr, path: String, until: Instant) -> anyhow:
         asked = answered;
     }
     Ok(latencies)
+}
+
+/// The body of an answer, with the line before it, once it is there as a whole.
+fn body(answer: &[u8]) -> Option<&[u8]> {
+    let head = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
+    let lines = std::str::from_utf8(&answer[..head]).ok()?.lines();
+    let length = lines
+        .filter_map(|line| line.split_once(": "))
+        .find_map(|(name, value)| {
+            name.eq_ignore_ascii_case("content-length")
+                .then(|| value.parse::<usize>().ok())?
+        })?;
+    let body = &answer[head..];
+    (body.len() == length + 4).then_some(body)
 }
 
 fn wait_until_ok(address: SocketAddr, path: &str) -> anyhow::Result<()> {

@@ -249,7 +249,7 @@ impl Reload for Agent {
     type Config = AgentConfig;
 
     fn log(config: &AgentConfig) -> LogConfig {
-        config.log
+        config.log.clone()
     }
 
     fn take(&mut self, running: &mut AgentConfig, new: &AgentConfig) -> anyhow::Result<()> {

@@ -30,6 +30,8 @@ pub use kubeconfig::fuzz as fuzz_kubeconfig;
 
 mod load;
 
+mod log;
+
 mod problem;
 
 mod reader;
@@ -43,9 +45,6 @@ mod validate;
 pub(crate) use agent::AgentConfig;
 pub(crate) use agent::ChecksConfig;
 pub(crate) use agent::ComponentConfig;
-pub(crate) use agent::LogConfig;
-pub(crate) use agent::LogFormat;
-pub(crate) use agent::LogLevel;
 pub(crate) use agent::RequireConfig;
 pub(crate) use difference::differences;
 pub(crate) use duration::ConfigDuration;
@@ -64,6 +63,10 @@ pub(crate) use load::Loaded;
 pub(crate) use load::Source;
 pub(crate) use load::Variables;
 pub(crate) use load::load;
+pub(crate) use log::LogConfig;
+pub(crate) use log::LogFilter;
+pub(crate) use log::LogFormat;
+pub(crate) use log::LogLevel;
 pub(crate) use problem::ConfigError;
 #[cfg(fuzzing)]
 pub(crate) use problem::Place;

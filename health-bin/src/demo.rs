@@ -46,7 +46,7 @@ const CHECK_EVERY: Duration = Duration::from_secs(1);
 
 /// Runs until Ctrl-C or for the given duration, and ends cleanly.
 pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
-    logging::init(LogConfig::default());
+    logging::init(&LogConfig::default());
     let mut signals = Signals::install()?;
     let exporter = Exporter::install()?;
     exporter.spawn_upkeep();

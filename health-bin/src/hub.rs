@@ -159,7 +159,7 @@ impl Reload for Hub {
     type Config = HubConfig;
 
     fn log(config: &HubConfig) -> LogConfig {
-        config.log
+        config.log.clone()
     }
 
     fn take(&mut self, running: &mut HubConfig, new: &HubConfig) -> anyhow::Result<()> {

@@ -79,7 +79,7 @@ pub fn main() -> ExitCode {
 
 /// The README's examples are compiled.
 #[cfg(all(doctest, feature = "transport-ws"))]
-#[doc = include_str!("../../README.md")]
+#[doc = include_str!("../README.md")]
 pub struct Readme;
 
 /// So are those of the guide to embedding.

@@ -11,6 +11,7 @@ use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::LogConfig;
+use crate::config::LogFilter;
 use crate::config::LogFormat;
 use crate::config::LogLevel;
 
@@ -20,8 +21,8 @@ static FILTER: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
 /// Starts logging. What libraries say is shown from warnings up, unless all is traced.
 ///
 /// A second call changes nothing: the first subscriber stays.
-pub(crate) fn init(config: LogConfig) {
-    let (filter, handle) = reload::Layer::new(filter(config.level));
+pub(crate) fn init(config: &LogConfig) {
+    let (filter, handle) = reload::Layer::new(filter(&config.level));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let registry = tracing_subscriber::registry().with(filter);
     let started = match config.format {
@@ -40,21 +41,15 @@ pub(crate) fn init(config: LogConfig) {
 }
 
 /// From now on that much is logged. The format stays.
-pub(crate) fn set_level(config: LogConfig) {
+pub(crate) fn set_level(config: &LogConfig) {
     if let Some(handle) = FILTER.get() {
         // Only a subscriber that is gone does not take it.
-        let _ = handle.reload(filter(config.level));
+        let _ = handle.reload(filter(&config.level));
     }
 }
 
-fn filter(level: LogLevel) -> Targets {
-    let level = match level {
-        LogLevel::Error => LevelFilter::ERROR,
-        LogLevel::Warn => LevelFilter::WARN,
-        LogLevel::Info => LevelFilter::INFO,
-        LogLevel::Debug => LevelFilter::DEBUG,
-        LogLevel::Trace => LevelFilter::TRACE,
-    };
+fn filter(filter: &LogFilter) -> Targets {
+    let level = level_of(filter.level);
     let libraries = if level == LevelFilter::TRACE {
         level
     } else {
@@ -78,4 +73,21 @@ fn filter(level: LogLevel) -> Targets {
         .with_default(libraries)
         .with_target("kube_client", kube)
         .with_targets(ours.map(|target| (target, level)))
+        // Whoever names a part means it, one of a library too.
+        .with_targets(
+            filter
+                .parts
+                .iter()
+                .map(|(part, level)| (part, level_of(*level))),
+        )
+}
+
+const fn level_of(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    }
 }

@@ -153,7 +153,7 @@ async fn again<R: Reload>(
         );
         return;
     }
-    logging::set_level(R::log(running));
+    logging::set_level(&R::log(running));
     let taken = differences(&before, running).join(", ");
     let left = differences(running, &new).join(", ");
     if taken.is_empty() {

@@ -72,7 +72,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             let source = configured::agent_source(args.run.config.clone(), environment.clone());
             let source = source.watched(gates.is_open(Gate::ConfigFileWatch));
             let loaded = configured::agent(args.run.config.as_deref(), &environment)?;
-            logging::init(loaded.config.log);
+            logging::init(&loaded.config.log);
             warn(&loaded.warnings);
             let run = pulse(run_agent(loaded.config, source, gates, environment));
             run.map_err(|error| configured::placed(error, &loaded.written))
@@ -83,7 +83,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             let source = configured::hub_source(args.run.config.clone(), environment.clone());
             let source = source.watched(gates.is_open(Gate::ConfigFileWatch));
             let loaded = configured::hub(args.run.config.as_deref(), &environment)?;
-            logging::init(loaded.config.log);
+            logging::init(&loaded.config.log);
             warn(&loaded.warnings);
             let manager = Manager::of(&environment);
             let setup = HubSetup {

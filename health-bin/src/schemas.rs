@@ -7,6 +7,8 @@ mod shapes;
 #[cfg(test)]
 pub(crate) use shapes::criticality;
 #[cfg(test)]
+pub(crate) use shapes::log_filter;
+#[cfg(test)]
 pub(crate) use shapes::one_kind;
 #[cfg(test)]
 pub(crate) use shapes::scopes;

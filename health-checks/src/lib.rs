@@ -65,3 +65,8 @@ pub use push::PushedResult;
 pub use registration::Registration;
 pub use registration::Reporter;
 pub use schedule::Schedule;
+
+/// The README's example is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

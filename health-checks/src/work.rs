@@ -7,6 +7,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use health_core::ComponentId;
+use health_core::ComponentName;
 use rustc_hash::FxHashMap;
 use tokio::runtime::Builder;
 use tokio::sync::mpsc;
@@ -43,6 +44,7 @@ pub(crate) struct Pool {
 /// What one run needs.
 pub(crate) struct Start {
     pub(crate) key: ComponentId,
+    pub(crate) name: ComponentName,
     pub(crate) run: RunId,
     pub(crate) checker: Arc<dyn HealthChecker>,
     pub(crate) context: CheckContext,

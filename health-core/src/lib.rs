@@ -34,6 +34,8 @@
 //!
 //! - `serde`: [`HealthStatus`], [`Criticality`] and [`Scope`] are read and written by their names.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod status;
 
 mod name;
@@ -84,3 +86,8 @@ pub use status::{HealthStatus, UnknownStatus};
 pub use trend::{InvalidTrend, Trend, TrendConfig, TrendLimits, TrendReading, Trends};
 pub use verdict::{DECIDING_MAX, Deciding, Query, Rule, Verdict};
 pub use window::RateWindow;
+
+/// The README's example is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

@@ -67,3 +67,8 @@ pub use identity::{HolderIdentity, Identity, Incarnation, Slot};
 pub use requirement::Requirement;
 pub use snapshot::{HeartbeatSnapshot, TransportSnapshot};
 pub use transport::{Acknowledgement, BeatError, HeartbeatTransport, Standing, TransportName};
+
+/// The README's example is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

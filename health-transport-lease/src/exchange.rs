@@ -12,6 +12,8 @@ use http_body_util::BodyExt;
 use http_body_util::LengthLimitError;
 use http_body_util::Limited;
 use kube::client::Body;
+use tracing::Instrument;
+use tracing::Span;
 
 use crate::api::NO_ANSWER;
 use crate::call::ApiError;
@@ -60,11 +62,8 @@ impl Exchange {
     ///
     /// A request under way is dropped, and its connection with it.
     pub(crate) async fn ask(&self, raw: RawRequest, body_max: usize) -> Reply {
-        let reply = async {
-            let response = self.send(raw).await?;
-            self.read(response, body_max).await?.reply()
-        };
-        self.noted(reply.await)
+        let span = span(&raw);
+        self.asked(raw, body_max).instrument(span).await
     }
 
     /// The same, until `by` at the latest.
@@ -73,13 +72,17 @@ impl Exchange {
     ///
     /// As of [`ask`](Self::ask).
     pub(crate) async fn ask_until(&self, raw: RawRequest, body_max: usize, by: Instant) -> Reply {
-        tokio::time::timeout_at(by.into(), self.ask(raw, body_max))
-            .await
-            // How long it took is not said: the same failure reads the same, and is told once.
-            .unwrap_or_else(|_| {
+        let span = span(&raw);
+        let reply = async {
+            let asked = tokio::time::timeout_at(by.into(), self.asked(raw, body_max)).await;
+            asked.unwrap_or_else(|_| {
                 self.gave_up();
+                tracing::debug!("{NO_ANSWER}");
+                // How long it took is not said: the same failure reads the same, and is told once.
                 Err(ApiError::new(ErrorKind::Timeout, NO_ANSWER))
             })
+        };
+        reply.instrument(span).await
     }
 
     /// Sends a request whose answer is read as it comes.
@@ -88,6 +91,7 @@ impl Exchange {
     ///
     /// As of [`ask`](Self::ask).
     pub(crate) async fn open(&self, raw: RawRequest) -> Result<Flow, ApiError> {
+        let span = span(&raw);
         let opened = async {
             let response = self.send(raw).await?;
             if response.status().is_success() {
@@ -99,7 +103,7 @@ impl Exchange {
                 Err(ApiError::new(ErrorKind::Server, message))
             })
         };
-        self.noted(opened.await)
+        async { self.noted(opened.await) }.instrument(span).await
     }
 
     /// A request that was given up, for its deadline, says nothing of the credentials.
@@ -107,11 +111,23 @@ impl Exchange {
         self.refused.store(false, Ordering::Relaxed);
     }
 
+    async fn asked(&self, raw: RawRequest, body_max: usize) -> Reply {
+        let reply = async {
+            let response = self.send(raw).await?;
+            self.read(response, body_max).await?.reply()
+        };
+        self.noted(reply.await)
+    }
+
     fn noted<T>(&self, result: Result<T, ApiError>) -> Result<T, ApiError> {
         let refused = result.as_ref().is_err_and(|error| {
             matches!(error.kind, ErrorKind::Connection | ErrorKind::Unauthorized)
         });
         self.refused.store(refused, Ordering::Relaxed);
+        match &result {
+            Ok(_) => tracing::debug!("answered"),
+            Err(error) => tracing::debug!(%error, "not done"),
+        }
         result
     }
 
@@ -204,6 +220,12 @@ impl Flow {
             }
         }
     }
+}
+
+/// The span of a request. Its path is told without the query, and nothing of its body.
+fn span(raw: &RawRequest) -> Span {
+    let path = raw.path.split('?').next().unwrap_or_default();
+    tracing::debug_span!("request", method = %raw.method, path)
 }
 
 /// An error with its causes, each said once.

@@ -42,6 +42,8 @@
 //!
 //! - `testing`: the module `testing`, a pure model of an API server.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod config;
 
 mod cluster;
@@ -108,3 +110,8 @@ pub use verdict::{
     FlightId, LastSign, Silence, Standing, VerdictConfig, VerdictEvent, VerdictInput,
     VerdictMachine, VerdictOutput, VerdictStatus, VerdictWriter, Wish, WishKind,
 };
+
+/// The README's example is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

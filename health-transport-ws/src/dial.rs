@@ -160,6 +160,7 @@ impl Dialer {
             .map_err(DialError::Broken)?;
         stream.flush().await.map_err(DialError::Broken)?;
         let early = answer::read(&mut stream, &key).await?;
+        tracing::debug!("the hub took the upgrade");
         let config = link::config(MESSAGE_MAX);
         let socket =
             WebSocketStream::from_partially_read(stream, early, Role::Client, Some(config)).await;

@@ -116,3 +116,8 @@ pub use upgrade::{UpgradeError, UpgradeRequest, accept_key};
 pub use url::{InvalidUrl, TunnelUrl};
 
 use error::chain;
+
+/// The README's example is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

@@ -14,6 +14,7 @@ use crate::features;
 use crate::fuzz;
 use crate::integration;
 use crate::layers;
+use crate::publish;
 use crate::sim;
 use crate::soak;
 use crate::test;
@@ -54,6 +55,7 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
     })?;
     step("deny", || deny::run(sh))?;
     step("features", || features::run(sh))?;
+    step("publish", || publish::run(sh))?;
     step("sim", || sim::run(sh, &sim::Args::for_ci()))?;
     step("demo", || demo(sh))?;
     step("browser", || browser::run(sh, &browser::Args::for_ci()))?;

@@ -56,6 +56,7 @@ const PEER: [&str; 5] = [
 /// The probe that images had before Kubernetes asked over gRPC itself, and where it is pinned.
 const PROBE: &str = "github.com/grpc-ecosystem/grpc-health-probe";
 const PROBE_FOLDER: &str = "xtask/probe";
+
 /// What the commands of the documentation want besides.
 const TYPED: [Tool; 2] = [
     Tool {

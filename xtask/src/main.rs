@@ -41,6 +41,8 @@ mod layers;
 
 mod plugins;
 
+mod publish;
+
 mod sim;
 
 mod soak;
@@ -91,6 +93,8 @@ enum Task {
     Layers,
     /// Check what is in the tree with cargo-deny: bans, licences, sources.
     Deny,
+    /// Pack each crate as for the registry and build it from that; nothing is uploaded.
+    Publish,
     /// Build and test the program with each set of transports, and each crate alone.
     Features,
     /// Check what no tool checks: file lengths, module docs, ignored tests, the Dockerfile.
@@ -116,6 +120,7 @@ fn main() -> anyhow::Result<()> {
         Task::Coverage(args) => coverage::run(&sh, &args),
         Task::Layers => layers::run(&sh),
         Task::Deny => deny::run(&sh),
+        Task::Publish => publish::run(&sh),
         Task::Features => features::run(&sh),
         Task::Tidy => tidy::run(&sh),
     }

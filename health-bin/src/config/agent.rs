@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use super::ConfigDuration;
 use super::Environment;
+use super::LogConfig;
 use super::kinds::DiskKind;
 use super::kinds::ExecKind;
 use super::kinds::FileKind;
@@ -81,40 +82,6 @@ pub(crate) struct ServerConfig {
     pub(crate) grpc_bind: Option<SocketAddr>,
     /// For so long after SIGTERM readiness fails before work stops. `0s`: not at all.
     pub(crate) drain_delay: ConfigDuration,
-}
-
-/// What is logged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, Default)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub(crate) struct LogConfig {
-    /// The least severe that is logged.
-    pub(crate) level: LogLevel,
-    /// How a line looks.
-    pub(crate) format: LogFormat,
-}
-
-/// The least severe that is logged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, Default)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub(crate) enum LogLevel {
-    Error,
-    Warn,
-    #[default]
-    Info,
-    Debug,
-    Trace,
-}
-
-/// How a line looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, Default)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub(crate) enum LogFormat {
-    #[default]
-    Text,
-    Json,
 }
 
 /// When probes hold.
@@ -317,7 +284,7 @@ impl AgentConfig {
     /// delay. All else waits for the next start.
     pub(crate) fn take(&mut self, new: &Self) {
         self.checks.clone_from(&new.checks);
-        self.log.level = new.log.level;
+        self.log.level.clone_from(&new.log.level);
         self.server.drain_delay = new.server.drain_delay;
     }
 

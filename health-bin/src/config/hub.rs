@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use super::ConfigDuration;
 use super::ConfigError;
+use super::LogConfig;
 use super::Problems;
-use super::agent::LogConfig;
 use super::grpc;
 
 /// The configuration of `syncer-health hub`. `config default --hub` prints it with its meanings.
@@ -166,8 +166,8 @@ pub(crate) struct LimitsConfig {
 impl HubConfig {
     /// Takes over what a running hub can take of `new`: the log's level. All else waits for the next
     /// start.
-    pub(crate) const fn take(&mut self, new: &Self) {
-        self.log.level = new.log.level;
+    pub(crate) fn take(&mut self, new: &Self) {
+        self.log.level.clone_from(&new.log.level);
     }
 
     /// Finds everything that is wrong, and opens every file that is named.

@@ -1,7 +1,6 @@
 //! The door of `server`: TLS, HTTP and the way to a tunnel, within one deadline and few places.
 
 use std::io;
-use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -30,6 +29,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio::time::timeout_at;
+use tracing::Instrument;
 
 use super::tls::Certified;
 use super::tls::ServerTls;
@@ -52,6 +52,7 @@ pub(super) struct Door {
 #[derive(Debug)]
 pub(super) struct Guest {
     id: GuestId,
+    from: SocketAddr,
     lobby: Arc<Shared>,
     standing: watch::Receiver<Standing>,
     by: Instant,
@@ -116,9 +117,11 @@ impl Door {
                 Ok((stream, from)) => {
                     // A small answer must not wait for the acknowledgement of the one before.
                     let _ = stream.set_nodelay(true);
-                    let guest = lobby.enter(from.ip(), door.handshake);
+                    let guest = lobby.enter(from, door.handshake);
                     let (door, stop) = (Arc::clone(&door), stop.clone());
-                    guests.spawn(async move { door.welcome(stream, from, guest, stop).await });
+                    let span = tracing::debug_span!("guest", peer = %from);
+                    let welcome = async move { door.welcome(stream, guest, stop).await };
+                    guests.spawn(welcome.instrument(span));
                 }
                 Err(error) => lobby.could_not_accept(&error).await,
             }
@@ -130,13 +133,8 @@ impl Door {
     }
 
     /// Sees one connection to its tunnel, to its answer, or to its end.
-    async fn welcome(
-        &self,
-        stream: TcpStream,
-        from: SocketAddr,
-        guest: Guest,
-        stop: watch::Receiver<bool>,
-    ) {
+    async fn welcome(&self, stream: TcpStream, guest: Guest, stop: watch::Receiver<bool>) {
+        tracing::debug!("somebody came");
         let (by, mut standing) = (guest.by, guest.standing.clone());
         let served = self.serve_guest(stream, guest, stop);
         let end = tokio::select! {
@@ -148,7 +146,7 @@ impl Door {
             },
         };
         if let Err(error) = end {
-            tracing::debug!(%from, %error, "a connection ended before it was a tunnel");
+            tracing::debug!(%error, "a connection ended before it was a tunnel");
         }
     }
 
@@ -204,6 +202,11 @@ impl Door {
 // === impl Guest ===
 
 impl Guest {
+    /// Whence it came.
+    pub(super) const fn from(&self) -> SocketAddr {
+        self.from
+    }
+
     /// Whom the certificate names that the connection showed.
     pub(super) const fn certified(&self) -> Option<&Certified> {
         self.certified.as_ref()
@@ -238,16 +241,17 @@ impl Drop for Guest {
 // === impl Shared ===
 
 impl Shared {
-    fn enter(self: &Arc<Self>, from: IpAddr, handshake: Duration) -> Guest {
+    fn enter(self: &Arc<Self>, from: SocketAddr, handshake: Duration) -> Guest {
         let (sender, standing) = watch::channel(Standing::Waiting);
         let now = Instant::now();
         let mut places = self.lock();
-        let (id, evicted) = places.lobby.enter(from, sender);
+        let (id, evicted) = places.lobby.enter(from.ip(), sender);
         if let Some(evicted) = evicted {
             places.send_away(&evicted, now);
         }
         Guest {
             id,
+            from,
             lobby: Arc::clone(self),
             standing,
             by: now + handshake,

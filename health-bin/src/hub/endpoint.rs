@@ -25,6 +25,7 @@ use health_transport_ws::Terms;
 use health_transport_ws::UpgradeRequest;
 use health_transport_ws::wire::HandshakePayload;
 use hyper_util::rt::TokioIo;
+use tracing::Instrument;
 
 use super::HubState;
 use super::auth::Claim;
@@ -92,13 +93,22 @@ async fn tunnel(
     };
     let on_upgrade = hyper::upgrade::on(&mut request);
     let connection = ConnectionId(state.connections.fetch_add(1, Ordering::Relaxed));
-    tokio::spawn(async move {
+    // It has no parent: it may outlive the dial by months.
+    let span = tracing::debug_span!(
+        parent: None,
+        "tunnel",
+        %connection,
+        agent = %id,
+        peer = %guest.from()
+    );
+    let run = async move {
         let _place = place;
         match on_upgrade.await {
             Ok(stream) => accepted(&state, connection, id, guest, TokioIo::new(stream)).await,
             Err(error) => tracing::debug!(%connection, %error, "the upgrade failed"),
         }
-    });
+    };
+    tokio::spawn(run.instrument(span));
     let answer = Response::builder()
         .status(StatusCode::SWITCHING_PROTOCOLS)
         .header(header::CONNECTION, "Upgrade")

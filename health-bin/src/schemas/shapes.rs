@@ -14,6 +14,7 @@ use serde_json::json;
 
 use crate::config::ConfigDuration;
 use crate::config::KINDS;
+use crate::config::LogLevel;
 
 impl JsonSchema for ConfigDuration {
     fn schema_name() -> Cow<'static, str> {
@@ -43,6 +44,20 @@ pub(crate) fn scopes(_: &mut SchemaGenerator) -> Schema {
     let names: Vec<_> = chosen.map(Scope::as_str).collect();
     json_schema!({ "type": "array", "items": { "type": "string", "enum": names } })
 }
+
+/// An editor offers the levels, and takes a filter.
+pub(crate) fn log_filter(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "anyOf": [
+            generator.subschema_for::<LogLevel>(),
+            { "type": "string", "pattern": FILTER, "examples": ["info,health_transport_ws=debug"] },
+        ],
+    })
+}
+
+/// What a filter looks like: pieces, of which each is a level or one of a part.
+const FILTER: &str = "^ *([A-Za-z0-9_:-]+ *= *)?(error|warn|info|debug|trace) *\
+    (, *([A-Za-z0-9_:-]+ *= *)?(error|warn|info|debug|trace) *)*$";
 
 /// A component has exactly one of the kinds.
 pub(crate) fn one_kind(schema: &mut Schema) {

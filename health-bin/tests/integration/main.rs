@@ -46,6 +46,9 @@ mod ops;
 #[cfg(all(feature = "hub", feature = "transport-lease"))]
 mod docs;
 
+#[cfg(all(feature = "hub", feature = "transport-lease"))]
+mod spans;
+
 #[cfg(feature = "hub")]
 mod flight;
 

@@ -131,7 +131,12 @@ checks: {{ components: [{{ name: fails, exec: {{ command: [/bin/sh, -c, 'exit 2'
 "
         )
     };
-    for (log, shows_info) in [("level: info", true), ("level: warn", false)] {
+    for (log, shows_info) in [
+        ("level: info", true),
+        ("level: warn", false),
+        ("level: 'warn,health-bin=info'", true),
+        ("level: 'info,health_bin=warn,health_checks=warn'", false),
+    ] {
         let mut agent = Program::start("run", &config(log), &[]);
         agent.logged("component fails is Unhealthy", secs(20)).await;
         assert_eq!(agent.terminate().await, Some(0), "{}", agent.log());

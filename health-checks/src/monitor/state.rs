@@ -80,6 +80,7 @@ pub(super) struct View<'a> {
 }
 
 struct Check {
+    name: ComponentName,
     checker: Arc<dyn HealthChecker>,
     timeout: Duration,
 }
@@ -116,9 +117,14 @@ impl State {
         now: Instant,
     ) -> Result<ComponentId, NameTaken> {
         let hash = hash(spec.name.as_str(), self.seed);
+        let name = spec.name.clone();
         let id = self.board.register(spec, now)?;
-        let timeout = schedule.timeout;
-        self.checks.insert(id, Check { checker, timeout });
+        let check = Check {
+            name,
+            checker,
+            timeout: schedule.timeout,
+        };
+        self.checks.insert(id, check);
         self.timetable.add(id, schedule, hash, now);
         Ok(id)
     }
@@ -245,6 +251,7 @@ impl State {
                     };
                     return Some(Step::Start(Start {
                         key,
+                        name: check.name.clone(),
                         run,
                         checker: Arc::clone(&check.checker),
                         context: CheckContext {

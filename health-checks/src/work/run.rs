@@ -13,6 +13,7 @@ use std::time::Instant;
 use health_core::ComponentId;
 use health_core::Outcome;
 use tokio::sync::mpsc;
+use tracing::Span;
 
 use crate::CheckError;
 use crate::schedule::RunId;
@@ -51,6 +52,8 @@ pub(super) struct Run {
     future: Option<CheckFuture>,
     began: Option<Instant>,
     mark: Arc<Mark>,
+    /// What the check says meanwhile is said in it.
+    span: Span,
     /// Taken when the end is told.
     ends: Option<mpsc::UnboundedSender<End>>,
 }
@@ -67,6 +70,7 @@ impl Run {
             future: Some(Box::pin(async move { checker.check(context).await })),
             began: None,
             mark,
+            span: tracing::debug_span!("check", component = %start.name),
             ends: Some(ends),
         }
     }
@@ -83,6 +87,8 @@ impl Run {
             duration: self.began.map_or(Duration::ZERO, |began| at - began),
             ending,
         };
+        // A subscriber may panic like anything else, and the end is told all the same.
+        catch_unwind(AssertUnwindSafe(|| self.span.in_scope(|| log(&end)))).ok();
         // Without a receiver the monitor is gone, and nobody wants to know.
         ends.send(end).ok();
     }
@@ -90,9 +96,11 @@ impl Run {
     /// A destructor may panic or block like anything else.
     fn drop_future(&mut self) {
         let future = self.future.take();
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(future))) {
+        let span = &self.span;
+        let dropped = catch_unwind(AssertUnwindSafe(|| span.in_scope(|| drop(future))));
+        if let Err(payload) = dropped {
             let message = text(payload);
-            tracing::warn!(message, "a check panicked while it was dropped");
+            tracing::warn!(parent: span, message, "a check panicked while it was dropped");
         }
     }
 }
@@ -110,7 +118,9 @@ impl Future for Run {
         let Some(future) = this.future.as_mut() else {
             return Poll::Ready(());
         };
-        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
+        let span = &this.span;
+        let poll = || span.in_scope(|| future.as_mut().poll(cx));
+        let polled = catch_unwind(AssertUnwindSafe(poll));
         let ending = match polled {
             Ok(Poll::Pending) => {
                 this.mark.leave();
@@ -134,6 +144,19 @@ impl Drop for Run {
             self.drop_future();
             self.tell(Ending::Dropped);
         }
+    }
+}
+
+/// How a run ended, for debugging: most ends change nothing.
+fn log(end: &End) {
+    let duration = end.duration;
+    match &end.ending {
+        Ending::Result(Ok(Outcome { status, reason, .. })) => {
+            tracing::debug!(%status, %reason, ?duration, "a run ended");
+        }
+        Ending::Result(Err(error)) => tracing::debug!(%error, ?duration, "a run found nothing out"),
+        Ending::Panicked(text) => tracing::debug!(text, ?duration, "a run panicked"),
+        Ending::Dropped => tracing::debug!(?duration, "a run was dropped"),
     }
 }
 

@@ -168,6 +168,7 @@ impl Bench {
         let run = run.unwrap();
         let start = Start {
             key: self.key,
+            name: "alice".parse().unwrap(),
             run,
             checker,
             context: CheckContext::new(Duration::from_secs(5), now),

@@ -10,6 +10,8 @@ use health_core::Pulse;
 use health_core::Revision;
 use tokio::sync::broadcast;
 use tokio::sync::watch;
+use tracing::Instrument;
+use tracing::Span;
 
 use super::HeartbeaterConfig;
 use super::Stage;
@@ -63,6 +65,7 @@ pub(super) fn spawn(
         name,
         prompt: setup.prompt,
         counters: Counters::of(name),
+        beat: Span::none(),
         snapshots,
         told,
         changes,
@@ -77,6 +80,8 @@ struct Beating {
     name: TransportName,
     prompt: bool,
     counters: Counters,
+    /// The beat under way, through all its attempts.
+    beat: Span,
     pauses: PauseDetector,
     /// When the loop last asked to be woken.
     asked: Instant,
@@ -88,8 +93,14 @@ struct Beating {
 
 /// What the machine asks for; its events are told on the way.
 enum Action {
-    Send { sequence: Sequence, by: Instant },
-    Release { by: Instant },
+    Send {
+        sequence: Sequence,
+        attempt: u32,
+        by: Instant,
+    },
+    Release {
+        by: Instant,
+    },
 }
 
 /// Indicates that every handle is gone, so nobody wants the heartbeats any more.
@@ -101,8 +112,15 @@ impl Beating {
         loop {
             let ended = match action {
                 None => self.resting().await,
-                Some(Action::Send { sequence, by }) => {
-                    self.attempting(transport.as_mut(), sequence, by).await
+                Some(Action::Send {
+                    sequence,
+                    attempt,
+                    by,
+                }) => {
+                    let span =
+                        tracing::debug_span!(parent: &self.beat, "attempt", number = attempt);
+                    self.attempting(transport.as_mut(), sequence, by, span)
+                        .await
                 }
                 Some(Action::Release { by }) => {
                     return self.goodbye(transport.as_mut(), by).await;
@@ -127,9 +145,10 @@ impl Beating {
         transport: &mut dyn HeartbeatTransport,
         sequence: Sequence,
         by: Instant,
+        span: Span,
     ) -> Result<Option<Action>, Abandoned> {
         let beat = heartbeat(&self.shared.config, self.machine.config(), sequence, now());
-        let mut attempt = pin!(attempt(transport, beat, by));
+        let mut attempt = pin!(attempt(transport, beat, by).instrument(span));
         loop {
             let input = tokio::select! {
                 outcome = &mut attempt => Some(AgentInput::Outcome(outcome)),
@@ -178,8 +197,16 @@ impl Beating {
         while let Some(output) = self.machine.poll() {
             match output {
                 AgentOutput::Event(event) => self.tell(event),
-                AgentOutput::Send { sequence, by, .. } => {
-                    action = Some(Action::Send { sequence, by });
+                AgentOutput::Send {
+                    sequence,
+                    attempt,
+                    by,
+                } => {
+                    action = Some(Action::Send {
+                        sequence,
+                        attempt,
+                        by,
+                    });
                 }
                 AgentOutput::Release { by } => action = Some(Action::Release { by }),
             }
@@ -191,7 +218,8 @@ impl Beating {
     }
 
     async fn goodbye(&mut self, transport: &mut dyn HeartbeatTransport, by: Instant) {
-        let release = unless_it_panics(transport.release(by));
+        let span = tracing::debug_span!("goodbye", transport = %self.name);
+        let release = unless_it_panics(transport.release(by)).instrument(span);
         let acknowledged = match tokio::time::timeout_at(by.into(), release).await {
             Ok(Some(Ok(()))) => true,
             Ok(Some(Err(error))) => {
@@ -205,9 +233,28 @@ impl Beating {
         self.drain();
     }
 
-    fn tell(&self, kind: EventKind) {
+    /// Logs an event in the span of its beat, which begins with its first attempt.
+    fn log(&mut self, kind: &EventKind) {
+        if let EventKind::Sent {
+            sequence,
+            attempt: 1,
+        } = kind
+        {
+            self.beat = tracing::debug_span!("heartbeat", transport = %self.name, %sequence);
+        }
+        self.beat.in_scope(|| log(self.name, kind));
+        let is_over = matches!(
+            kind,
+            EventKind::Acknowledged { .. } | EventKind::Missed { .. } | EventKind::StoodBy { .. }
+        );
+        if is_over {
+            self.beat = Span::none();
+        }
+    }
+
+    fn tell(&mut self, kind: EventKind) {
         self.counters.count(&kind);
-        log(self.name, &kind);
+        self.log(&kind);
         if let EventKind::IntervalChanged { interval } = kind {
             self.shared
                 .told

@@ -14,6 +14,7 @@ use std::time::SystemTime;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::task::JoinSet;
+use tracing::Instrument;
 
 use crate::api::BODY_MAX;
 use crate::api::now;
@@ -245,8 +246,11 @@ async fn make(
     target: Arc<str>,
     call: Call,
 ) -> (FlightId, Reply) {
+    let operation = call.verb.operation();
+    let span = tracing::debug_span!("verdict", target_name = &*target, operation);
     let request = call.verb.request(&objects(&target));
-    (flight, exchange.ask_until(request, BODY_MAX, call.by).await)
+    let ask = exchange.ask_until(request, BODY_MAX, call.by);
+    (flight, ask.instrument(span).await)
 }
 
 fn objects(target: &str) -> Objects {

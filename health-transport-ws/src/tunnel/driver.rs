@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use health_core::ConnectionState;
 use tokio::sync::watch;
+use tracing::Instrument;
 
 use super::CloseRequest;
 use super::Lanes;
@@ -66,18 +67,24 @@ impl Driver {
     pub(super) async fn run(mut self) {
         let mut dialer = Dialer::new(&self.config);
         loop {
+            let dial = tracing::debug_span!("dial", url = %self.config.url);
             let dialed = tokio::select! {
                 biased;
                 request = self.lanes.close.recv() => return self.close_unconnected(request),
-                dialed = dialer.dial(&self.config) => dialed,
+                dialed = dialer.dial(&self.config).instrument(dial.clone()) => dialed,
             };
             let hint = match dialed {
-                Ok(link) => match Connection::new(link, &mut self).run().await {
-                    Over::Closed => return self.closed(),
-                    Over::Ended(end) => self.ended(&end),
-                },
+                Ok(link) => {
+                    drop(dial);
+                    let span = tracing::debug_span!("tunnel", url = %self.config.url);
+                    let connection = Connection::new(link, &mut self);
+                    match connection.run().instrument(span.clone()).await {
+                        Over::Closed => return self.closed(),
+                        Over::Ended(end) => span.in_scope(|| self.ended(&end)),
+                    }
+                }
                 Err(error) => {
-                    self.disconnected(chain(&error));
+                    dial.in_scope(|| self.disconnected(chain(&error)));
                     Hint {
                         retry_after: error.retry_after(),
                         replaced: false,

@@ -270,6 +270,11 @@ fn kind(schema: &Map<String, Value>, path: &str) -> String {
             .map(|it| format!("`{}`", it.as_str().unwrap()));
         return choices.collect::<Vec<_>>().join(", ");
     }
+    // A word of several, or something longer that has an example.
+    if let Some(Value::Array(forms)) = schema.get("anyOf") {
+        let examples = forms.iter().find_map(|form| form["examples"][0].as_str());
+        return format!("string, as `{}`", examples.unwrap());
+    }
     let of = |key: &str| match &schema[key] {
         it if it["$ref"].is_string() => link(path),
         it => kind(it.as_object().unwrap(), path),
