@@ -24,7 +24,7 @@ use world::World;
 use crate::support::project;
 
 /// Every page, and who does what it says.
-const PAGES: [(&str, Test); 13] = [
+const PAGES: [(&str, Test); 14] = [
     ("README.md", Test::Loopback),
     ("deploy/README.md", Test::ApiServer),
     ("docs/README.md", Test::Nothing),
@@ -37,6 +37,7 @@ const PAGES: [(&str, Test); 13] = [
     ("docs/protocol.md", Test::Nothing),
     ("docs/runbook.md", Test::Loopback),
     ("docs/scaling.md", Test::Nothing),
+    ("docs/tracing.md", Test::Nothing),
     ("docs/upgrading.md", Test::Nothing),
 ];
 
