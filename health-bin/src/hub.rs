@@ -355,9 +355,7 @@ impl HubState {
 
     /// Expects the agents that tokens name, as often as their file changed.
     fn expect_new_targets(&self) {
-        for id in self.auth.new_targets() {
-            self.fleet.expect(id);
-        }
+        self.fleet.expect(self.auth.new_targets());
     }
 
     /// Sends the tunnels to whichever hub leads, once this one does not any more.

@@ -140,11 +140,15 @@ impl SharedFleet {
         self.told.notify_one();
     }
 
-    /// Expects an agent, if there is room.
-    pub(super) fn expect(&self, id: AgentId) {
+    /// Expects agents, as far as there is room. They are known from the same moment on, so that
+    /// they are listed by their names.
+    pub(super) fn expect(&self, ids: Vec<AgentId>) {
         let fleet = &mut self.lock().fleet;
-        if let Some(agent) = fleet.admit(id, Instant::now()) {
-            fleet.expect(agent);
+        let now = Instant::now();
+        for id in ids {
+            if let Some(agent) = fleet.admit(id, now) {
+                fleet.expect(agent);
+            }
         }
     }
 

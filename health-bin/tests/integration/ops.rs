@@ -90,6 +90,20 @@ async fn a_path_names_an_agent_by_its_escaped_workspace_and_name() {
 }
 
 #[tokio::test]
+async fn those_that_are_expected_since_the_start_are_listed_by_their_names() {
+    let targets: Vec<_> = (10..40).map(|number| format!("-/edge-{number}")).collect();
+    let targets: Vec<_> = targets.iter().map(String::as_str).collect();
+    let (_hub, ops, _folder) = expecting(&targets, "").await;
+    let fleet = get(ops, "/fleet?sort=verdict", &[]).await;
+    let fleet = fleet.expect("an answer").json();
+    let agents = fleet["agents"].as_array().expect("agents").iter();
+    let names: Vec<_> = agents
+        .map(|agent| format!("-/{}", agent["name"].as_str().expect("a name")))
+        .collect();
+    assert_eq!(names, targets);
+}
+
+#[tokio::test]
 async fn what_a_query_cannot_mean_is_400_and_says_what_it_could() {
     let (_hub, _, ops) = hub("127.0.0.1:0", "127.0.0.1:0").await;
     for (path, told) in [
