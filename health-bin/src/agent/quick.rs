@@ -45,6 +45,10 @@ pub(super) enum Answering {
     Routed(Pin<Box<Routed>>),
 }
 
+/// They are looked through once, and not for each answer.
+static TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+static NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
 // === impl Quick ===
 
 impl Quick {
@@ -89,10 +93,8 @@ fn ok() -> Answer {
     let mut answer = Response::new(Either::Left(Full::new(Bytes::from_static(b"ok"))));
     *answer.headers_mut() = HeaderMap::with_capacity(2);
     let headers = answer.headers_mut();
-    let text = HeaderValue::from_static("text/plain; charset=utf-8");
-    headers.insert(header::CONTENT_TYPE, text);
-    let no_store = HeaderValue::from_static("no-store");
-    headers.insert(header::CACHE_CONTROL, no_store);
+    headers.insert(header::CONTENT_TYPE, TEXT.clone());
+    headers.insert(header::CACHE_CONTROL, NO_STORE.clone());
     answer
 }
 
