@@ -29,6 +29,10 @@ pub(crate) struct Args {
     after_test: bool,
 }
 
+/// What a release build makes, and how large it may be.
+const PROGRAM: &str = "target/release/syncer-health";
+const PROGRAM_BYTES_MAX: u64 = 10 * 1024 * 1024;
+
 /// Exactly what CI runs, in the order of what fails fastest.
 pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
     let began = Instant::now();
@@ -73,13 +77,23 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The README's main job, as written there, for a few seconds.
+/// The README's main job, as written there, for a few seconds; and what it built is as small as the
+/// design promises, which no noise can change.
 fn demo(sh: &Shell) -> anyhow::Result<()> {
-    Ok(cmd!(
+    let demo = "demo --duration 5s".split(' ');
+    cmd!(
         sh,
-        "cargo run --release --locked -p health-bin -- demo --duration 5s"
+        "cargo run --release --locked -p health-bin -- {demo...}"
     )
-    .run()?)
+    .run()?;
+    let bytes = std::fs::metadata(sh.current_dir().join(PROGRAM))?.len();
+    println!("{PROGRAM} has {bytes} bytes");
+    anyhow::ensure!(
+        bytes <= PROGRAM_BYTES_MAX,
+        "{PROGRAM} has {bytes} bytes, more than {PROGRAM_BYTES_MAX}: see what of it is new, or look \
+         at the release profile in Cargo.toml"
+    );
+    Ok(())
 }
 
 fn step(name: &str, run: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
