@@ -70,6 +70,9 @@ mod trend;
 
 pub mod reasons;
 
+#[cfg(test)]
+mod epoch;
+
 pub use aggregation::{AggregationPolicy, Tally, WorstOf};
 pub use board::{Board, ComponentId, HealthReport, NameTaken, Revision};
 pub use carried::{Carried, HealthSource};

@@ -232,11 +232,11 @@ impl ProbeAnswer {
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "tests pick an arbitrary epoch")]
 mod tests {
     use super::*;
     use crate::ComponentSpec;
     use crate::Outcome;
+    use crate::epoch::epoch;
 
     const STRICT: ProbeRules = ProbeRules {
         ready_when_degraded: false,
@@ -320,7 +320,7 @@ mod tests {
     }
 
     fn board(outcomes: &[Outcome]) -> (Board, Instant) {
-        let now = Instant::now();
+        let now = epoch();
         let mut board = Board::new(now);
         for (number, outcome) in outcomes.iter().enumerate() {
             let name = format!("c{number}").parse().unwrap();

@@ -58,13 +58,13 @@ impl Pulse {
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "tests pick an arbitrary epoch")]
 mod tests {
     use super::*;
+    use crate::epoch::epoch;
 
     #[test]
     fn a_loop_is_stalled_once_it_was_silent_for_longer_than_its_allowance() {
-        let start = Instant::now();
+        let start = epoch();
         let after = |secs| start + Duration::from_secs(secs);
         let pulse = Pulse::new("monitor", Duration::from_secs(10), start);
         assert_eq!(pulse.stalled(after(10)), None);

@@ -166,7 +166,6 @@ fn syncs(state: &AgentState, now: Instant, text: &mut Exposition) {
 
 #[cfg(test)]
 mod tests {
-
     use health_checks::Monitor;
     use health_checks::MonitorConfig;
     use health_core::ComponentName;

@@ -1,6 +1,4 @@
 //! What holds of a board whatever happens to it.
-#![expect(clippy::disallowed_methods, reason = "tests pick an arbitrary epoch")]
-
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -9,6 +7,7 @@ use crate::Criticality;
 use crate::Probe;
 use crate::ProbeRules;
 use crate::Thresholds;
+use crate::epoch::epoch;
 use crate::hysteresis::tests::oracle;
 
 /// How a component of these tests is registered, and what it says.
@@ -83,7 +82,7 @@ proptest! {
             ComponentSpec::new(name(number)).with_thresholds(Thresholds { failure, success })
         };
         let shown = |results: &[HealthStatus]| oracle(failure, success, results);
-        let epoch = Instant::now();
+        let epoch = epoch();
         let mut board = Board::new(epoch);
         let mut models: BTreeMap<usize, Model> = BTreeMap::new();
         let mut clock = 0;
@@ -168,7 +167,7 @@ fn name(number: usize) -> ComponentName {
 }
 
 fn board(said: &[Said]) -> (Board, Instant) {
-    let now = Instant::now();
+    let now = epoch();
     let mut board = Board::new(now);
     for (number, (criticality, scope, status)) in said.iter().enumerate() {
         let spec = ComponentSpec::new(name(number))

@@ -1,8 +1,7 @@
-#![expect(clippy::disallowed_methods, reason = "tests pick an arbitrary epoch")]
-
 use super::*;
 use crate::Criticality;
 use crate::Thresholds;
+use crate::epoch::epoch;
 
 #[test]
 fn a_component_is_pending_until_its_first_result() {
@@ -271,7 +270,7 @@ fn a_verdict_says_by_which_rule() {
             }
         }
     }
-    let epoch = Instant::now();
+    let epoch = epoch();
     let mut board = Rig(Board::with_policy(Box::new(Majority), epoch), epoch);
     let rule = |board: &mut Rig| board.0.verdict(&Query::of(Scope::All), epoch).rule;
     assert_eq!(rule(&mut board), Rule::NoComponents);
@@ -296,7 +295,7 @@ struct Rig(Board, Instant);
 
 impl Rig {
     fn new() -> Self {
-        let epoch = Instant::now();
+        let epoch = epoch();
         Self(Board::new(epoch), epoch)
     }
 

@@ -121,11 +121,11 @@ impl Point {
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "tests pick an arbitrary epoch")]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::epoch::epoch;
 
     const WINDOW: Duration = Duration::from_secs(620);
 
@@ -136,7 +136,7 @@ mod tests {
         fn the_slope_is_that_of_all_pairs(
             samples in prop::collection::vec((10_000u64..14_000, -1e6..1e6_f64), 3..40),
         ) {
-            let (start, mut slope) = (Instant::now(), Slope::new(WINDOW));
+            let (start, mut slope) = (epoch(), Slope::new(WINDOW));
             let (mut at, mut placed) = (0, Vec::new());
             for (pause, value) in samples {
                 at += pause;
@@ -160,7 +160,7 @@ mod tests {
             pauses in prop::collection::vec(0u64..30_000, 100..400),
             rise in -1e3..1e3_f64,
         ) {
-            let (start, mut slope, mut at) = (Instant::now(), Slope::new(WINDOW), 0);
+            let (start, mut slope, mut at) = (epoch(), Slope::new(WINDOW), 0);
             for pause in pauses {
                 at += pause;
                 let now = start + Duration::from_millis(at);
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn no_sample_is_lost_where_many_come() {
-        let (start, mut slope) = (Instant::now(), Slope::new(WINDOW));
+        let (start, mut slope) = (epoch(), Slope::new(WINDOW));
         for millis in 0..620_000_u64 {
             slope.add(1e9, start + Duration::from_millis(millis));
         }
@@ -197,7 +197,7 @@ mod tests {
             (&[0, 620, 620], true),
             (&[0, 621, 700, 800], false),
         ] {
-            let (start, mut slope) = (Instant::now(), Slope::new(WINDOW));
+            let (start, mut slope) = (epoch(), Slope::new(WINDOW));
             let at = |secs| start + Duration::from_secs(secs);
             for secs in seconds {
                 slope.add(*secs as f64, at(*secs));

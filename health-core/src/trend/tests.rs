@@ -1,9 +1,8 @@
-#![expect(clippy::disallowed_methods, reason = "tests pick an arbitrary epoch")]
-
 use proptest::prelude::*;
 
 use super::*;
 use crate::Paired;
+use crate::epoch::epoch;
 
 const STEP: Duration = Duration::from_secs(30);
 
@@ -92,7 +91,7 @@ fn pitfall_29_after_an_outage_the_thresholds_are_unchanged() {
         ("nothing for a while", STEP, &[0.0, 0.0, 0.0]),
         ("the largest and the smallest", STEP, &[f64::MAX, f64::MIN]),
     ] {
-        let (mut now, mut trend) = (Instant::now(), trend());
+        let (mut now, mut trend) = (epoch(), trend());
         let mut observe = |value: f64, pause: Duration| {
             now += pause;
             trend.observe(value, now).unwrap()
@@ -135,7 +134,7 @@ fn pitfall_29_after_an_outage_the_thresholds_are_unchanged() {
 
 #[test]
 fn after_a_gap_there_is_no_slope_until_half_a_window_is_seen() {
-    let (start, mut trend) = (Instant::now(), trend());
+    let (start, mut trend) = (epoch(), trend());
     let mut now = start;
     for step in 0..30 {
         trend.observe(f64::from(step), now);
@@ -154,7 +153,7 @@ fn after_a_gap_there_is_no_slope_until_half_a_window_is_seen() {
 #[test]
 fn nothing_is_judged_before_the_warm_up_is_over() {
     let series = series(11, |step| if step % 2 == 0 { 1e6 } else { -1e6 });
-    let (mut now, mut trend) = (Instant::now(), trend());
+    let (mut now, mut trend) = (epoch(), trend());
     for (step, value) in series.into_iter().enumerate() {
         let reading = trend.observe(value, now).unwrap();
         assert_eq!(reading.deviations.is_some(), step >= 10, "{step}");
@@ -164,7 +163,7 @@ fn nothing_is_judged_before_the_warm_up_is_over() {
 
 #[test]
 fn the_first_value_is_its_own_mean() {
-    let reading = trend().observe(-7.5, Instant::now()).unwrap();
+    let reading = trend().observe(-7.5, epoch()).unwrap();
     let first = TrendReading {
         mean: -7.5,
         deviation: 0.0,
@@ -177,7 +176,7 @@ fn the_first_value_is_its_own_mean() {
 
 #[test]
 fn what_is_out_of_order_counts_as_now() {
-    let (start, mut trend) = (Instant::now(), trend());
+    let (start, mut trend) = (epoch(), trend());
     let mut ordered = trend.clone();
     let at = |secs| start + Duration::from_secs(secs);
     for (value, when, counts_as) in [(1.0, 300, 300), (2.0, 0, 300), (3.0, 900, 900)] {
@@ -220,7 +219,7 @@ proptest! {
             half_life_samples,
             ..TrendConfig::default()
         };
-        let (mut now, mut trend) = (Instant::now(), Trend::new(config).unwrap());
+        let (mut now, mut trend) = (epoch(), Trend::new(config).unwrap());
         for (value, pause) in samples {
             now += Duration::from_millis(pause);
             let Some(reading) = trend.observe(value, now) else {
@@ -240,7 +239,7 @@ proptest! {
     fn the_same_values_at_the_same_times_give_the_same_readings(
         samples in prop::collection::vec((any_value(), 0u64..100_000), 1..120),
     ) {
-        let start = Instant::now();
+        let start = epoch();
         let run = || {
             let (mut now, mut trend) = (start, trend());
             let readings = samples.iter().map(|(value, pause)| {
@@ -257,7 +256,7 @@ proptest! {
     fn mean_and_deviation_are_those_of_the_values_as_they_were_added(
         values in prop::collection::vec(-1e3..1e3_f64, 2..30),
     ) {
-        let (mut now, mut trend) = (Instant::now(), trend());
+        let (mut now, mut trend) = (epoch(), trend());
         let mut added: Vec<f64> = Vec::new();
         for value in values {
             now += STEP;
@@ -318,7 +317,7 @@ fn weighted(added: &[f64]) -> (f64, f64) {
 
 /// The reasons of each step, each limit alone.
 fn judged(series: &[f64]) -> Vec<Vec<&'static str>> {
-    let (mut now, mut trend) = (Instant::now(), trend());
+    let (mut now, mut trend) = (epoch(), trend());
     let over = |limit| Paired {
         degraded: Some(limit),
         unhealthy: None,

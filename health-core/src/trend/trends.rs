@@ -113,17 +113,17 @@ fn show(name: &str, reading: &TrendReading, outcome: &mut Outcome) {
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "tests pick an arbitrary epoch")]
 mod tests {
     use std::time::Duration;
 
     use super::*;
     use crate::HealthStatus;
     use crate::Paired;
+    use crate::epoch::epoch;
 
     #[test]
     fn what_a_number_means_by_its_past_joins_the_result() {
-        let (mut now, mut trends) = (Instant::now(), Trends::default().with_depth());
+        let (mut now, mut trends) = (epoch(), Trends::default().with_depth());
         let mut last = Outcome::healthy();
         for step in 0..30_u32 {
             last = trends.apply(depth(f64::from(step)), now);
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_worse_result_keeps_its_reason_and_its_own_numbers() {
-        let (now, mut trends) = (Instant::now(), Trends::default().with_depth());
+        let (now, mut trends) = (epoch(), Trends::default().with_depth());
         let mut outcome = Outcome::unhealthy("Broken", "m").with_metric("depthMean", -1.0);
         outcome.metrics.insert("depth".to_owned(), 7.0);
         let applied = trends.apply(outcome, now);
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_number_that_is_absent_or_none_says_nothing() {
-        let (now, mut trends) = (Instant::now(), Trends::default().with_depth());
+        let (now, mut trends) = (epoch(), Trends::default().with_depth());
         assert_eq!(trends.apply(Outcome::healthy(), now), Outcome::healthy());
         let mut none = Outcome::healthy();
         none.metrics.insert("depth".to_owned(), f64::NAN);
