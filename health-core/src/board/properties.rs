@@ -1,4 +1,5 @@
 //! What holds of a board whatever happens to it.
+
 use proptest::prelude::*;
 use proptest::sample::select;
 
