@@ -222,7 +222,8 @@ impl Monitor {
         Ok(Reporter::new(name, id, Arc::clone(self.shared())))
     }
 
-    /// Makes it that check's turn now. If a run is queued or under way, no second one is started.
+    /// Makes it that check's turn now. A run that is queued is that turn. One that is under way may
+    /// have looked already, so another follows it: one, however many refreshes come meanwhile.
     ///
     /// Says whether a result is to be expected: not for a name that is not registered or whose
     /// results are reported, and not while a run is stuck.

@@ -17,6 +17,7 @@ mod story;
 use story::Story;
 use story::Syncer;
 use story::Target;
+use story::is_healthy;
 
 const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/default/leases/edge-1-heartbeat";
 
@@ -96,7 +97,7 @@ async fn the_hub_is_killed() {
     // Without a Lease beside it the tunnel is all that this agent has.
     let agent = fleet::agent(tunnels, &[]);
     let target = Target::Agent("edge-1", agent.address("address").await);
-    target.report(|report| report["status"] == "Healthy").await;
+    target.report(is_healthy).await;
     fleet::verdict(ops, "Alive", secs(10)).await;
     story.take(&[target, Target::Hub(ops)]).await;
     hub.signal("KILL").await;
@@ -129,7 +130,7 @@ async fn a_tunnel_breaks_again_and_again() {
     let (mut hub, tunnels, ops) = fleet::hub("127.0.0.1:0", "127.0.0.1:0").await;
     let agent = fleet::agent(tunnels, &[]);
     let target = Target::Agent("edge-1", agent.address("address").await);
-    target.report(|report| report["status"] == "Healthy").await;
+    target.report(is_healthy).await;
     fleet::verdict(ops, "Alive", secs(10)).await;
     story.take(&[target, Target::Hub(ops)]).await;
     for broken in 1..=5 {

@@ -88,7 +88,7 @@ async fn a_run_whose_component_is_removed_is_dropped() {
 }
 
 #[tokio::test]
-async fn refreshes_while_a_run_is_under_way_join_it() {
+async fn refreshes_while_a_run_is_under_way_have_one_follow_it() {
     let monitor = Monitor::spawn(MonitorConfig::default());
     let does = Arc::new(Checker::new(Does::AnswerWhenTold));
     monitor
@@ -99,11 +99,12 @@ async fn refreshes_while_a_run_is_under_way_join_it() {
     for _ in 0..100 {
         assert!(monitor.refresh(&name));
     }
+    assert_eq!(does.count(), 1);
+    does.tell.notify_one();
+    does.runs(2).await;
     does.tell.notify_one();
     until(&monitor, || started(&monitor)).await;
-    assert_eq!(does.count(), 1);
-    assert!(monitor.refresh(&name));
-    does.runs(2).await;
+    assert_eq!(does.count(), 2);
     assert!(!monitor.refresh(&"stranger".parse().unwrap()));
 }
 

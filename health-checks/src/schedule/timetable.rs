@@ -25,7 +25,8 @@ use crate::schedule::RunId;
 /// Waiting ─────────▶ Queued ─────────▶ Running ─────────▶ Waiting
 ///            refresh    ▲                │  │
 ///                       └────────────────┘  │ deadline
-///                          revoked, lost    ▼
+///                        lost, or ended     ▼
+///                        and refreshed
 ///                                         Stuck ────────▶ Waiting
 ///                                               end
 /// ```
@@ -54,6 +55,9 @@ struct Task {
     phase: Duration,
     /// It blocked a thread once, and runs on one of its own from then on.
     solo: bool,
+    /// It was refreshed while it ran. That run may have looked before whatever the refresh is for,
+    /// so another one follows it.
+    again: bool,
     state: State,
 }
 
@@ -63,7 +67,8 @@ enum State {
     Waiting { due: Instant },
     /// Its turn is now. To Running as soon as there is a place.
     Queued,
-    /// To Waiting when it ends, to Stuck at `deadline`, to Queued when it is taken back.
+    /// To Waiting when it ends, to Stuck at `deadline`, to Queued when it is taken back or was
+    /// refreshed.
     Running {
         run: RunId,
         since: Instant,
@@ -104,6 +109,7 @@ impl<K: Copy + Ord + Hash> Timetable<K> {
             schedule,
             phase: from_nanos(nanos),
             solo: false,
+            again: false,
             state: State::Queued,
         };
         self.tasks.insert(key, task);
@@ -127,20 +133,23 @@ impl<K: Copy + Ord + Hash> Timetable<K> {
         self.fill(now);
     }
 
-    /// Makes it that check's turn now, unless a run is queued or under way. Says whether a result
-    /// is to be expected.
+    /// Makes it that check's turn now, or right after a run that is under way: however often it is
+    /// asked for meanwhile, one follows. Says whether a result is to be expected.
     pub(crate) fn refresh(&mut self, key: K, now: Instant) -> bool {
-        let Some(task) = self.tasks.get(&key) else {
+        let Some(task) = self.tasks.get_mut(&key) else {
             return false;
         };
         match task.state {
             State::Waiting { .. } => {
-                self.change(key, State::Queued);
-                self.queue.push_back(key);
+                self.enqueue(key);
                 self.fill(now);
                 true
             }
-            State::Queued | State::Running { .. } => true,
+            State::Queued => true,
+            State::Running { .. } => {
+                task.again = true;
+                true
+            }
             State::Stuck { .. } => false,
         }
     }
@@ -167,6 +176,9 @@ impl<K: Copy + Ord + Hash> Timetable<K> {
             State::Waiting { .. } | State::Queued | State::Stuck { .. } => Judgement::Ignored,
         };
         self.apart.remove(&run);
+        if self.tasks.get(&key).is_some_and(|task| task.again) {
+            self.enqueue(key);
+        }
         self.fill(now);
         judgement
     }
@@ -178,9 +190,8 @@ impl<K: Copy + Ord + Hash> Timetable<K> {
             match state {
                 State::Running { .. } => {
                     self.release(run);
-                    self.change(key, State::Queued);
                     // Those that wait have not had a turn yet.
-                    self.queue.push_back(key);
+                    self.enqueue(key);
                 }
                 State::Waiting { .. } | State::Queued | State::Stuck { .. } => {
                     self.change(key, State::Waiting { due });
@@ -256,9 +267,14 @@ impl<K: Copy + Ord + Hash> Timetable<K> {
             if at > now {
                 break;
             }
-            self.change(key, State::Queued);
-            self.queue.push_back(key);
+            self.enqueue(key);
         }
+    }
+
+    /// Its turn comes after those who wait for theirs already.
+    fn enqueue(&mut self, key: K) {
+        self.change(key, State::Queued);
+        self.queue.push_back(key);
     }
 
     fn out_of_time(&mut self, key: K, now: Instant) {
@@ -361,6 +377,7 @@ impl<K: Copy + Ord + Hash> Timetable<K> {
         let Some(task) = self.tasks.get_mut(&key) else {
             return;
         };
+        task.again &= !matches!(state, State::Queued);
         let before = std::mem::replace(&mut task.state, state);
         self.stop_timer(key, before);
         match state {

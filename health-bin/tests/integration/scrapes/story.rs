@@ -39,6 +39,13 @@ pub(super) struct Syncer {
     address: SocketAddr,
 }
 
+/// Whether each component is Healthy. The whole does not count `connection`.
+pub(super) fn is_healthy(report: &Value) -> bool {
+    let components = report["components"].as_object();
+    let is_healthy = |health: &Value| health["status"] == "Healthy";
+    components.is_some_and(|all| all.values().all(is_healthy))
+}
+
 // === impl Story ===
 
 impl Story {
@@ -175,7 +182,7 @@ heartbeat:
         let well = |report: &Value| {
             let transports = &report["heartbeat"]["transports"];
             let beats = |name: &str| transports[name]["state"] == "Alive";
-            report["status"] == "Healthy"
+            is_healthy(report)
                 && ["websocket", "lease", "synctarget"].into_iter().all(beats)
                 && report["syncRate"].as_f64().is_some_and(|rate| rate > 0.0)
                 && report["latencySeconds"].is_f64()
