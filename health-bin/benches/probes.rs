@@ -1,11 +1,12 @@
 //! The program's probes over HTTP, beside a bare hyper server with a fixed body and beside kubert's
-//! admin server: each is a process with one thread, asked in turns by the same clients. Run it with
-//! `cargo bench -p health-bin --bench probes`.
+//! admin server: each is a process with one thread that answers, asked in turns by the same clients.
+//! Those have one core, the servers the other. Run it with `cargo bench -p health-bin --bench probes`.
 
 #![expect(clippy::print_stdout, reason = "one process tells the other its port")]
 
 use std::convert::Infallible;
 use std::fs;
+use std::io;
 use std::io::BufRead;
 use std::io::BufReader;
 use std::net::Ipv4Addr;
@@ -35,6 +36,9 @@ use support::Row;
 
 mod processor;
 
+#[path = "../../health-checks/benches/place.rs"]
+mod place;
+
 #[path = "../../health-checks/benches/quantile.rs"]
 mod quantile;
 
@@ -52,11 +56,12 @@ const COMPONENTS: usize = 20;
 /// They ask as fast as they are answered, each one request at a time.
 const CLIENTS: usize = 8;
 
-/// One server is asked for so long before it is the next one's turn.
-const SLICE: Duration = Duration::from_secs(1);
+/// One server is asked for so long before it is the next one's turn: the machine may be another one
+/// after a second.
+const SLICE: Duration = Duration::from_millis(200);
 
 /// So many slices of each path, each beside one of the bare server.
-const SLICES: usize = 7;
+const SLICES: usize = 35;
 
 /// So often the program is started.
 const STARTS: usize = 7;
@@ -90,6 +95,7 @@ fn main() -> anyhow::Result<()> {
     if !support::is_asked_for() {
         return Ok(());
     }
+    place::stay_on(place::ASKING);
     let bare = Server::other(BARE)?;
     let mut starts = Vec::new();
     for _ in 0..STARTS {
@@ -232,10 +238,9 @@ fn serve_kubert() -> anyhow::Result<()> {
 impl Server {
     /// This program as another server.
     fn other(argument: &str) -> anyhow::Result<Self> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .arg(argument)
-            .stdout(Stdio::piped())
-            .spawn()?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg(argument).stdout(Stdio::piped());
+        let mut child = spawn(&mut command)?;
         let stdout = child.stdout.take().context("stdout is piped")?;
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line)?;
@@ -259,14 +264,11 @@ impl Server {
         let folder = TempDir::new()?;
         let file = folder.path().join("config.yaml");
         fs::write(&file, config)?;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_syncer-health"));
+        command.arg("run").arg("--config").arg(&file);
+        command.env_clear().stdout(Stdio::null());
         let began = Instant::now();
-        let child = Command::new(env!("CARGO_BIN_EXE_syncer-health"))
-            .arg("run")
-            .arg("--config")
-            .arg(&file)
-            .env_clear()
-            .stdout(Stdio::null())
-            .spawn()?;
+        let child = spawn(&mut command)?;
         let server = Self {
             child,
             address,
@@ -306,6 +308,14 @@ impl Drop for Server {
         self.child.kill().ok();
         self.child.wait().ok();
     }
+}
+
+/// A process takes over the core of whoever starts it.
+fn spawn(command: &mut Command) -> io::Result<Child> {
+    place::stay_on(place::ANSWERING);
+    let child = command.spawn();
+    place::stay_on(place::ASKING);
+    child
 }
 
 /// One client: a request, its answer, the next one, on one connection. The first answer shows how

@@ -7,6 +7,7 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
+use std::time::Instant;
 
 use hyper::Request;
 use hyper::Response;
@@ -52,8 +53,7 @@ pub(crate) async fn serve<S, B>(
 {
     let places = Arc::new(Semaphore::new(limits.connections));
     let mut http = http1::Builder::new();
-    http.timer(CoarseTimer)
-        .header_read_timeout(HEADER_TIMEOUT)
+    http.header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(16 * 1024);
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
@@ -73,21 +73,26 @@ pub(crate) async fn serve<S, B>(
         };
         // A small answer must not wait for the acknowledgement of the one before.
         let _ = stream.set_nodelay(true);
+        let clock = CoarseTimer::new(Instant::now());
         let connection = http
+            .clone()
+            .timer(clock.clone())
             .serve_connection(TokioIo::new(StallGuard::new(stream)), service.clone())
             .with_upgrades();
         let mut stop = stop.clone();
         tokio::spawn(async move {
             let _place = place;
             let mut connection = std::pin::pin!(connection);
-            let mut tick = tokio::time::interval(TICK);
+            let mut ticks = tokio::time::interval(TICK);
+            // The first is at once.
+            ticks.tick().await;
             loop {
                 tokio::select! {
                     biased;
                     // A client that hangs up is its own business.
                     _ = connection.as_mut() => return,
                     // The connection is polled anew, and its timer with it.
-                    _ = tick.tick() => {}
+                    _ = ticks.tick() => clock.tick(),
                     () = stopped(&mut stop) => break,
                 }
             }

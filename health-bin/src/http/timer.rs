@@ -1,6 +1,9 @@
 //! A timer that costs nothing until it is over.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering;
 use std::task::Context;
 use std::task::Poll;
 use std::time::Duration;
@@ -9,28 +12,61 @@ use std::time::Instant;
 use hyper::rt::Sleep;
 use hyper::rt::Timer;
 
-/// Looks at the clock when it is polled, and wakes nobody: whoever drives the connection polls it
-/// every [`TICK`].
+/// The clock of one connection: it goes on by [`TICK`] when it is told to, and wakes nobody. Whoever
+/// drives the connection polls it after each tick.
 ///
-/// hyper makes and drops one such timer for each request's head; entered into the runtime's timers
-/// they cost more than the answer of a probe.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct CoarseTimer;
+/// hyper makes and drops a timer for each request's head; entered into the runtime's timers, or with a
+/// look at the real clock, they cost a good part of the answer of a probe.
+#[derive(Debug, Clone)]
+pub(super) struct CoarseTimer {
+    began: Instant,
+    ticks: Arc<AtomicU32>,
+}
 
 /// By so much a timer may be late.
 pub(super) const TICK: Duration = Duration::from_secs(1);
 
-struct Deadline(Instant);
+struct Deadline {
+    at: Instant,
+    clock: CoarseTimer,
+}
 
 // === impl CoarseTimer ===
 
+impl CoarseTimer {
+    pub(super) fn new(began: Instant) -> Self {
+        Self {
+            began,
+            ticks: Arc::default(),
+        }
+    }
+
+    /// One more [`TICK`] has passed.
+    pub(super) fn tick(&self) {
+        self.ticks.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Not later than it is.
+    fn passed(&self) -> Instant {
+        self.began + TICK * self.ticks.load(Ordering::Relaxed)
+    }
+}
+
 impl Timer for CoarseTimer {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
-        self.sleep_until(Instant::now() + duration)
+        self.sleep_until(self.now() + duration)
     }
 
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
-        Box::pin(Deadline(deadline))
+        Box::pin(Deadline {
+            at: deadline,
+            clock: self.clone(),
+        })
+    }
+
+    /// Not earlier than it is, so that nobody gets less time than was promised.
+    fn now(&self) -> Instant {
+        self.passed() + TICK
     }
 }
 
@@ -40,7 +76,7 @@ impl Future for Deadline {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<()> {
-        match Instant::now() >= self.0 {
+        match self.clock.passed() >= self.at {
             true => Poll::Ready(()),
             false => Poll::Pending,
         }
@@ -48,3 +84,29 @@ impl Future for Deadline {
 }
 
 impl Sleep for Deadline {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_began_in_the_middle_of_a_tick_gets_the_whole_time() {
+        let clock = CoarseTimer::new(Instant::now());
+        clock.tick();
+        let mut deadline = clock.sleep(TICK * 5);
+        let mut is_over = || {
+            let mut cx = Context::from_waker(std::task::Waker::noop());
+            deadline.as_mut().poll(&mut cx).is_ready()
+        };
+        for _ in 0..5 {
+            assert!(!is_over());
+            clock.tick();
+        }
+        assert!(
+            !is_over(),
+            "between four and five have passed, by the real clock"
+        );
+        clock.tick();
+        assert!(is_over());
+    }
+}

@@ -29,6 +29,9 @@ use other::Other;
 use quantile::quantile;
 use support::Row;
 
+#[path = "../../../health-checks/benches/place.rs"]
+mod place;
+
 #[path = "../../../health-checks/benches/quantile.rs"]
 mod quantile;
 
@@ -46,8 +49,6 @@ mod hub;
 mod load;
 
 mod other;
-
-mod place;
 
 /// How long each load lasts, unless `--seconds` says otherwise.
 const SECONDS: u64 = 60;
