@@ -2,6 +2,8 @@
 
 use std::io;
 
+use memchr::memchr;
+use memchr::memchr3;
 use serde::Serialize;
 use serde_json::ser::Formatter;
 use serde_json::value::RawValue;
@@ -27,9 +29,14 @@ impl Formatter for Go {
     }
 }
 
-/// The text of a value, as Go would write it.
-pub(super) fn text<T: Serialize + ?Sized>(value: &T) -> Result<String, serde_json::Error> {
-    let plain = serde_json::to_string(value)?;
+/// The text of a value, as Go would write it; `len` is about how long it is.
+pub(super) fn text<T: Serialize + ?Sized>(
+    value: &T,
+    len: usize,
+) -> Result<String, serde_json::Error> {
+    let mut bytes = Vec::with_capacity(len);
+    serde_json::to_writer(&mut bytes, value)?;
+    let plain = String::from_utf8(bytes).map_err(serde::ser::Error::custom)?;
     if is_plain(&plain) {
         return Ok(plain);
     }
@@ -39,12 +46,9 @@ pub(super) fn text<T: Serialize + ?Sized>(value: &T) -> Result<String, serde_jso
 /// Whether Go escapes nothing in it that others do not. Nearly all that is sent is so, and to find
 /// that out costs less than to write it with care.
 fn is_plain(text: &str) -> bool {
-    // Without an early end it is done many bytes at once. U+2028 and U+2029 begin with 0xe2.
-    let special = |byte: &u8| matches!(byte, b'<' | b'>' | b'&' | 0xe2);
-    !text
-        .as_bytes()
-        .iter()
-        .fold(false, |found, byte| found | special(byte))
+    let bytes = text.as_bytes();
+    // U+2028 and U+2029 begin with 0xe2.
+    memchr3(b'<', b'>', b'&', bytes).is_none() && memchr(0xe2, bytes).is_none()
 }
 
 fn escaped<T: Serialize + ?Sized>(value: &T) -> Result<String, serde_json::Error> {
@@ -81,7 +85,7 @@ mod tests {
             ("tab\tüñ€😀", "\"tab\\tüñ€😀\""),
             ("", "\"\""),
         ] {
-            assert_eq!(text(string).unwrap(), json);
+            assert_eq!(text(string, 0).unwrap(), json);
             assert_eq!(raw(string).unwrap().get(), json);
             assert_eq!(escaped(string).unwrap(), json);
             assert_eq!(serde_json::from_str::<String>(json).unwrap(), string);

@@ -91,7 +91,11 @@ impl Message {
     /// Never: strings and checked JSON can always be written.
     #[must_use]
     pub fn encode(&self) -> String {
-        json::text(self).expect("an envelope of strings and checked JSON can be written")
+        // Names, punctuation and a time are less than this.
+        let mut len = 128 + self.id.len();
+        len += self.payload.as_ref().map_or(0, |raw| raw.get().len());
+        len += self.error.as_ref().map_or(0, String::len);
+        json::text(self, len).expect("an envelope of strings and checked JSON can be written")
     }
 
     /// Reads the payload; nothing where there is none.
