@@ -5,6 +5,7 @@ mod help;
 mod status;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -147,9 +148,9 @@ pub(crate) struct ConfigArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigAction {
     /// Check a configuration as `run` (or `hub`) would at its start: exit code 0 or 2.
-    Check(ConfigTarget),
+    Check(CheckTarget),
     /// Print the annotated default configuration.
-    Default(ConfigTarget),
+    Default(DefaultTarget),
     /// Print the JSON Schema of the configuration, by which an editor completes and checks it.
     Schema(SchemaTarget),
 }
@@ -207,14 +208,25 @@ pub(crate) struct AgentManifestsArgs {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct ConfigTarget {
+pub(crate) struct CheckTarget {
     /// The hub's configuration instead of the agent's.
     #[cfg(feature = "hub")]
     #[arg(long)]
     pub(crate) hub: bool,
-    /// The configuration file.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
+    /// The configuration file; without one, the environment variables alone.
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// The same, as `run` and `hub` take it.
+    #[arg(long, value_name = "FILE", conflicts_with = "file")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DefaultTarget {
+    /// The hub's configuration instead of the agent's.
+    #[cfg(feature = "hub")]
+    #[arg(long)]
+    pub(crate) hub: bool,
 }
 
 #[derive(Debug, Args)]
@@ -231,6 +243,14 @@ pub(crate) struct SchemaTarget {
 
 /// The name by which the program is called.
 pub(crate) const PROGRAM: &str = "syncer-health";
+
+// === impl CheckTarget ===
+
+impl CheckTarget {
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.file.as_deref().or(self.config.as_deref())
+    }
+}
 
 /// Reads the arguments of this process; what they cannot mean, and `--help`, end it.
 pub(crate) fn parse() -> Cli {

@@ -12,7 +12,7 @@ use crate::agent::identity;
 use crate::cli;
 use crate::cli::Command;
 use crate::cli::ConfigAction;
-use crate::cli::ConfigTarget;
+use crate::cli::DefaultTarget;
 #[cfg(feature = "transport-lease")]
 use crate::cli::Manifests;
 use crate::completions;
@@ -187,7 +187,7 @@ fn configuration(action: ConfigAction, environment: &Environment) -> anyhow::Res
                 say(&mut stdout, config::HUB_DEFAULT.trim_end());
                 return Ok(ExitCode::SUCCESS);
             }
-            let ConfigTarget { .. } = target;
+            let DefaultTarget { .. } = target;
             say(&mut stdout, config::AGENT_DEFAULT.trim_end());
         }
         ConfigAction::Schema(target) => {
@@ -203,7 +203,7 @@ fn configuration(action: ConfigAction, environment: &Environment) -> anyhow::Res
             say(&mut stdout, schema.trim_end());
         }
         ConfigAction::Check(target) => {
-            let path = target.config.as_deref();
+            let path = target.file();
             #[cfg(feature = "hub")]
             let warnings = match target.hub {
                 true => configured::hub(path, environment)?.warnings,

@@ -13,6 +13,7 @@ pub(super) const GROUPS: [(&str, &[&str]); 4] = [
     ("Other", &["completions", "help"]),
 ];
 
+#[cfg(feature = "hub")]
 pub(super) const TOP: &str = "\
 Examples:
   syncer-health demo                          see it work; nothing else is needed
@@ -24,17 +25,26 @@ Every command explains itself: syncer-health help COMMAND
 
 Exit codes: 0; 1 it failed, or the probe says no; 2 usage or configuration.";
 
+#[cfg(not(feature = "hub"))]
+pub(super) const TOP: &str = "\
+Examples:
+  syncer-health run --config agent.yaml       beside a syncer
+  syncer-health status                        how is the agent here?
+
+Every command explains itself: syncer-health help COMMAND
+
+Exit codes: 0; 1 it failed, or the probe says no; 2 usage or configuration.";
+
 pub(super) const RUN: &str = "\
 Examples:
   syncer-health config default > agent.yaml   a file to begin with
-  syncer-health config check --config agent.yaml
+  syncer-health config check agent.yaml
   syncer-health run --config agent.yaml
 
 Each key has an environment variable: SYNCER_HEALTH_HEARTBEAT_INTERVAL=5s is heartbeat.interval.
 
 Exit codes: 0 ended by SIGTERM or SIGINT; 1 it failed; 2 the configuration is wrong.";
 
-#[cfg(feature = "hub")]
 #[cfg(feature = "hub")]
 pub(super) const HUB: &str = "\
 Examples:
@@ -46,7 +56,6 @@ Each key has an environment variable: SYNCER_HEALTH_HUB_OPS_BIND=127.0.0.1:9083 
 
 Exit codes: 0 ended by SIGTERM or SIGINT; 1 it failed; 2 the configuration is wrong.";
 
-#[cfg(feature = "hub")]
 #[cfg(feature = "hub")]
 pub(super) const DEMO: &str = "\
 Examples:
@@ -84,7 +93,7 @@ pub(super) const CONFIG: &str = "\
 Examples:
   syncer-health config default > agent.yaml
   syncer-health config default --hub > hub.yaml
-  syncer-health config check --config agent.yaml
+  syncer-health config check agent.yaml
   syncer-health config schema > agent.schema.json
 
 An editor completes and checks a file that begins with this line:

@@ -1,7 +1,7 @@
 //! Which commands are typed how.
 
 /// Commands that no story types, and who does instead: the first that a command begins with counts.
-pub(super) const ELSEWHERE: [(&str, &str); 6] = [
+pub(super) const ELSEWHERE: [(&str, &str); 7] = [
     ("cargo xtask test", "the first line of CI"),
     ("cargo xtask kcp up", "the integration suites start kcp so"),
     (
@@ -11,6 +11,10 @@ pub(super) const ELSEWHERE: [(&str, &str); 6] = [
     (
         "cargo run --release -p health-bin -- demo",
         "it is on the default ports on purpose: fleet.rs runs it",
+    ),
+    (
+        "cargo install --locked --path health-bin",
+        "CI does after the demo, and looks at what it puts there",
     ),
     (
         "systemctl ",
