@@ -39,9 +39,10 @@ type Answer = Response<Either<Full<Bytes>, Body>>;
 
 type Routed = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Future;
 
-/// An answer that is there already, or the router's.
+/// An answer that is known already, or the router's.
 pub(super) enum Answering {
-    Ready(Option<Answer>),
+    /// The request's headers, in whose place the answer's are put: a map is two allocations.
+    Known(Option<HeaderMap>),
     Routed(Pin<Box<Routed>>),
 }
 
@@ -63,10 +64,10 @@ impl Service<Request<Incoming>> for Quick {
     type Error = Infallible;
     type Future = Answering;
 
-    fn call(&self, request: Request<Incoming>) -> Answering {
+    fn call(&self, mut request: Request<Incoming>) -> Answering {
         match plain(&request) {
             Some(probe) if self.state.probe(probe, &[], Instant::now()).holds => {
-                Answering::Ready(Some(ok()))
+                Answering::Known(Some(std::mem::take(request.headers_mut())))
             }
             Some(_) | None => Answering::Routed(Box::pin(self.router.call(request))),
         }
@@ -88,13 +89,13 @@ fn plain<B>(request: &Request<B>) -> Option<Probe> {
     is_plain.then_some(probe)
 }
 
-/// What the router answers for a probe that holds.
-fn ok() -> Answer {
-    let mut answer = Response::new(Either::Left(Full::new(Bytes::from_static(b"ok"))));
-    *answer.headers_mut() = HeaderMap::with_capacity(2);
-    let headers = answer.headers_mut();
+/// What the router answers for a probe that holds; what `headers` has been does not matter.
+fn ok(mut headers: HeaderMap) -> Answer {
+    headers.clear();
     headers.insert(header::CONTENT_TYPE, TEXT.clone());
     headers.insert(header::CACHE_CONTROL, NO_STORE.clone());
+    let mut answer = Response::new(Either::Left(Full::new(Bytes::from_static(b"ok"))));
+    *answer.headers_mut() = headers;
     answer
 }
 
@@ -105,8 +106,8 @@ impl Future for Answering {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut *self {
-            Self::Ready(answer) => match answer.take() {
-                Some(answer) => Poll::Ready(Ok(answer)),
+            Self::Known(headers) => match headers.take() {
+                Some(headers) => Poll::Ready(Ok(ok(headers))),
                 // It was given already, and whoever asks again has no right to an answer.
                 None => Poll::Pending,
             },
@@ -142,5 +143,20 @@ mod tests {
             let asked = plain(&request.body(()).unwrap());
             assert_eq!(asked, expected, "{method} {uri} {accept:?}");
         }
+    }
+
+    #[test]
+    fn nothing_of_the_request_is_in_the_answer() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [("content-type", "a"), ("cookie", "b"), ("cookie", "c")] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        let answer = ok(headers);
+        let headers: Vec<_> = answer.headers().iter().collect();
+        let expected = [
+            (&header::CONTENT_TYPE, &TEXT),
+            (&header::CACHE_CONTROL, &NO_STORE),
+        ];
+        assert_eq!(headers, expected);
     }
 }
