@@ -53,6 +53,8 @@ const KUBERT: &str = "--kubert-server";
 
 const COMPONENTS: usize = 20;
 
+const PATHS: [&str; 2] = ["/livez", "/readyz"];
+
 /// They ask as fast as they are answered, each one request at a time.
 const CLIENTS: usize = 8;
 
@@ -60,11 +62,12 @@ const CLIENTS: usize = 8;
 /// after a second.
 const SLICE: Duration = Duration::from_millis(200);
 
-/// So many slices of each path, each beside one of the bare server.
-const SLICES: usize = 35;
+/// So many slices of each path and of each start, each beside one of the bare server.
+const SLICES: usize = 5;
 
-/// So often the program is started.
-const STARTS: usize = 7;
+/// So often each is started: where its memory lies makes a server faster or slower for as long as it
+/// lives, by a tenth.
+const STARTS: usize = 9;
 
 /// Whatever takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -85,6 +88,13 @@ struct Slice {
     latencies: Vec<f64>,
 }
 
+/// What the program gave, and what the other server did by turns with it.
+#[derive(Default)]
+struct Pair {
+    ours: Vec<Slice>,
+    theirs: Vec<Slice>,
+}
+
 fn main() -> anyhow::Result<()> {
     if std::env::args().any(|argument| argument == BARE) {
         return serve_bare();
@@ -96,108 +106,30 @@ fn main() -> anyhow::Result<()> {
         return Ok(());
     }
     place::stay_on(place::ASKING);
-    let bare = Server::other(BARE)?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
     let mut starts = Vec::new();
+    let mut beside_bare = PATHS.map(|_| Pair::default());
+    let mut beside_kubert = Pair::default();
     for _ in 0..STARTS {
-        let (server, took) = Server::program(bare.address)?;
+        let (bare, kubert) = (Server::other(BARE)?, Server::other(KUBERT)?);
+        let (program, took) = Server::program(bare.address)?;
         starts.push(took.as_secs_f64() * 1e3);
-        drop(server);
+        for (path, pair) in PATHS.into_iter().zip(&mut beside_bare) {
+            wait_until_ok(program.address, path)?;
+            runtime.block_on(pair.ask((&program, path), (&bare, path)))?;
+        }
+        wait_until_ok(kubert.address, "/ready")?;
+        runtime.block_on(beside_kubert.ask((&program, "/readyz"), (&kubert, "/ready")))?;
     }
     let slowest = quantile(&mut starts, 1.0);
     Row::new("start to first /readyz answer, slowest", slowest, "ms")
         .beside("median", quantile(&mut starts, 0.5))
         .budget("≤ 100")
         .print();
-    let (program, _) = Server::program(bare.address)?;
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    let kubert = Server::other(KUBERT)?;
-    for path in ["/livez", "/readyz"] {
-        wait_until_ok(program.address, path)?;
-        runtime.block_on(compare(&program, &bare, path))?;
+    for (path, pair) in PATHS.into_iter().zip(beside_bare) {
+        pair.print(path);
     }
-    wait_until_ok(kubert.address, "/ready")?;
-    runtime.block_on(compare_with_kubert(&program, &kubert))
-}
-
-/// The same question to both, for people who know the other one: it looks at a flag, and knows no
-/// components.
-async fn compare_with_kubert(program: &Server, kubert: &Server) -> anyhow::Result<()> {
-    let (ours, theirs) = in_turns((program, "/readyz"), (kubert, "/ready")).await?;
-    let row = |what: &str, unit, of: fn(&Slice) -> f64| {
-        Row::new(
-            &format!("/readyz, kubert beside it: {what}"),
-            median(&ours, of),
-            unit,
-        )
-        .beside("kubert's /ready", median(&theirs, of))
-        .print();
-    };
-    row("requests", "/s", |slice| slice.per_second);
-    row("server's processor time", "µs", |slice| slice.cpu);
-    Ok(())
-}
-
-/// Asks both, a slice each, by turns.
-async fn in_turns(
-    ours: (&Server, &str),
-    theirs: (&Server, &str),
-) -> anyhow::Result<(Vec<Slice>, Vec<Slice>)> {
-    // The first of each warms up.
-    ours.0.load(ours.1).await?;
-    theirs.0.load(theirs.1).await?;
-    let (mut our_slices, mut their_slices) = (Vec::new(), Vec::new());
-    for slice in 0..SLICES {
-        if slice % 2 == 0 {
-            our_slices.push(ours.0.load(ours.1).await?);
-            their_slices.push(theirs.0.load(theirs.1).await?);
-        } else {
-            their_slices.push(theirs.0.load(theirs.1).await?);
-            our_slices.push(ours.0.load(ours.1).await?);
-        }
-    }
-    Ok((our_slices, their_slices))
-}
-
-fn median(slices: &[Slice], of: fn(&Slice) -> f64) -> f64 {
-    let mut values: Vec<_> = slices.iter().map(of).collect();
-    quantile(&mut values, 0.5)
-}
-
-async fn compare(program: &Server, bare: &Server, path: &str) -> anyhow::Result<()> {
-    let (ours, theirs) = in_turns((program, path), (bare, path)).await?;
-    let peer = "bare hyper";
-    let per_second = |slices: &[Slice]| median(slices, |slice| slice.per_second);
-    Row::new(&format!("{path}: requests"), per_second(&ours), "/s")
-        .beside(peer, per_second(&theirs))
-        .budget("≥ 0.9 ×")
-        .print();
-    let cpu = |slices: &[Slice]| median(slices, |slice| slice.cpu);
-    Row::new(
-        &format!("{path}: server's processor time"),
-        cpu(&ours),
-        "µs",
-    )
-    .beside(peer, cpu(&theirs))
-    .print();
-    let all = |slices: Vec<Slice>| -> Vec<f64> {
-        slices
-            .into_iter()
-            .flat_map(|slice| slice.latencies)
-            .collect()
-    };
-    let (mut ours, mut theirs) = (all(ours), all(theirs));
-    for (what, share, limit) in [("p50", 0.5, None), ("p99", 0.99, Some("≤ 1"))] {
-        let row = Row::new(
-            &format!("{path}: latency under load, {what}"),
-            quantile(&mut ours, share),
-            "ms",
-        )
-        .beside(peer, quantile(&mut theirs, share));
-        match limit {
-            Some(budget) => row.budget(budget).print(),
-            None => row.print(),
-        }
-    }
+    beside_kubert.print_kubert();
     Ok(())
 }
 
@@ -231,6 +163,73 @@ fn serve_kubert() -> anyhow::Result<()> {
         server.into_join_handle().await??;
         Ok(())
     })
+}
+
+// === impl Pair ===
+
+impl Pair {
+    /// Asks both, a slice each, by turns.
+    async fn ask(&mut self, ours: (&Server, &str), theirs: (&Server, &str)) -> anyhow::Result<()> {
+        // The first of each warms up.
+        ours.0.load(ours.1).await?;
+        theirs.0.load(theirs.1).await?;
+        for slice in 0..SLICES {
+            if slice % 2 == 0 {
+                self.ours.push(ours.0.load(ours.1).await?);
+                self.theirs.push(theirs.0.load(theirs.1).await?);
+            } else {
+                self.theirs.push(theirs.0.load(theirs.1).await?);
+                self.ours.push(ours.0.load(ours.1).await?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Of ours and of theirs.
+    fn medians(&self, of: fn(&Slice) -> f64) -> [f64; 2] {
+        [&self.ours, &self.theirs].map(|slices| {
+            let mut values: Vec<_> = slices.iter().map(of).collect();
+            quantile(&mut values, 0.5)
+        })
+    }
+
+    fn print(self, path: &str) {
+        let peer = "bare hyper";
+        let [ours, theirs] = self.medians(|slice| slice.per_second);
+        Row::new(&format!("{path}: requests"), ours, "/s")
+            .beside(peer, theirs)
+            .budget("≥ 0.9 ×")
+            .print();
+        let [ours, theirs] = self.medians(|slice| slice.cpu);
+        Row::new(&format!("{path}: server's processor time"), ours, "µs")
+            .beside(peer, theirs)
+            .print();
+        let [mut ours, mut theirs] = [self.ours, self.theirs].map(|slices| {
+            let latencies = slices.into_iter().flat_map(|slice| slice.latencies);
+            latencies.collect::<Vec<_>>()
+        });
+        for (what, share, limit) in [("p50", 0.5, None), ("p99", 0.99, Some("≤ 1"))] {
+            let what = format!("{path}: latency under load, {what}");
+            let row = Row::new(&what, quantile(&mut ours, share), "ms")
+                .beside(peer, quantile(&mut theirs, share));
+            match limit {
+                Some(budget) => row.budget(budget).print(),
+                None => row.print(),
+            }
+        }
+    }
+
+    /// For people who know the other one: it looks at a flag, and knows no components.
+    fn print_kubert(&self) {
+        let row = |what: &str, unit, of: fn(&Slice) -> f64| {
+            let [ours, theirs] = self.medians(of);
+            Row::new(&format!("/readyz, kubert beside it: {what}"), ours, unit)
+                .beside("kubert's /ready", theirs)
+                .print();
+        };
+        row("requests", "/s", |slice| slice.per_second);
+        row("server's processor time", "µs", |slice| slice.cpu);
+    }
 }
 
 // === impl Server ===
