@@ -40,6 +40,7 @@ mod server;
 mod workspace;
 
 use workspace::Workspace;
+pub(crate) use workspace::root;
 
 const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/default/leases/edge-1-heartbeat";
 const TARGETS: &str = "/apis/workload.kcp.io/v1alpha1/synctargets";

@@ -1,6 +1,7 @@
 //! What a page takes for granted, on free ports of loopback.
 
 use crate::deploy::kubectl;
+use crate::kcp::root;
 use crate::support::Authority;
 use crate::support::Cluster;
 use crate::support::Service;
@@ -96,6 +97,7 @@ impl World {
         world.shell.link("bin/kubectl", kubectl());
         let kubeconfig = std::env::var("SYNCER_HEALTH_TEST_KUBECONFIG");
         let kubeconfig = kubeconfig.expect("run cargo xtask integration");
+        root(&kubeconfig).await;
         // The page writes into it.
         std::fs::copy(kubeconfig, world.shell.path("admin.kubeconfig")).expect("a copy");
         world

@@ -27,6 +27,8 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 
 const RBAC: &str = "rbac.authorization.k8s.io";
 
+const WORKSPACES: &str = "/apis/tenancy.kcp.io/v1alpha1/workspaces";
+
 /// A workspace of its own, below `root`.
 pub(super) struct Workspace {
     name: String,
@@ -55,6 +57,17 @@ pub(super) fn server() -> (String, NamedTempFile) {
     (root.to_owned(), file)
 }
 
+/// The admin's client of the workspace `root`, once kcp lets it in: for some seconds after its start it
+/// forbids everything.
+pub(crate) async fn root(kubeconfig: &str) -> Client {
+    let root = client(kubeconfig, "/clusters/root").await;
+    eventually("kcp is ready", PATIENCE * 4, || async {
+        call(&root, Method::GET, WORKSPACES, None).await.ok()
+    })
+    .await;
+    root
+}
+
 impl Workspace {
     /// A workspace with the CRD and the SyncTarget `edge-1`.
     pub(super) async fn with_target(prefix: &str) -> Self {
@@ -73,19 +86,7 @@ impl Workspace {
         // Another process of another run may have had the same number on the same kcp.
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{prefix}-{}-{number}", std::process::id());
-        let root = client(kubeconfig, "/clusters/root").await;
-        eventually("kcp is ready", PATIENCE * 4, || async {
-            call(
-                &root,
-                Method::GET,
-                "/apis/tenancy.kcp.io/v1alpha1/workspaces",
-                None,
-            )
-            .await
-            .ok()
-        })
-        .await;
-        let workspaces = "/apis/tenancy.kcp.io/v1alpha1/workspaces";
+        let root = root(kubeconfig).await;
         let body = json!({
             "apiVersion": "tenancy.kcp.io/v1alpha1",
             "kind": "Workspace",
@@ -93,12 +94,12 @@ impl Workspace {
             "spec": { "type": { "name": "universal", "path": "root" } },
         });
         eventually("a workspace can be created", PATIENCE, || async {
-            call(&root, Method::POST, workspaces, Some(&body))
+            call(&root, Method::POST, WORKSPACES, Some(&body))
                 .await
                 .ok()
         })
         .await;
-        let one = format!("{workspaces}/{name}");
+        let one = format!("{WORKSPACES}/{name}");
         eventually("the workspace is Ready", PATIENCE, || async {
             let workspace = call(&root, Method::GET, &one, None).await.ok()?;
             (workspace["status"]["phase"] == "Ready").then_some(())
