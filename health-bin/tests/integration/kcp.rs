@@ -40,6 +40,7 @@ mod server;
 mod workspace;
 
 use workspace::Workspace;
+#[cfg(feature = "hub")]
 pub(crate) use workspace::root;
 
 const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/default/leases/edge-1-heartbeat";
