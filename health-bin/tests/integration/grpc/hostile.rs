@@ -112,8 +112,8 @@ async fn whoever_takes_all_connections_loses_his_own() {
         assert_eq!(client.check("").await, Ok(Is::Serving));
     }
     drop(held);
-    // Nor was the watch that was there before.
-    drop(agent);
+    // Nor was the watch that was there before. An agent that is asked to end would say more.
+    agent.signal("KILL").await;
     assert!(watch.end().await.is_some());
 }
 
