@@ -52,6 +52,9 @@ mod driver;
 
 mod fleet;
 
+#[cfg(test)]
+mod epoch;
+
 pub use agent::{AgentInput, AgentMachine, AgentOutput, AgentState, AttemptOutcome};
 pub use backoff::Backoff;
 pub use config::{HeartbeatConfig, InvalidHeartbeatConfig};

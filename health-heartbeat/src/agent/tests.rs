@@ -1,7 +1,6 @@
-#![expect(clippy::disallowed_methods, reason = "tests pick an arbitrary epoch")]
-
 use super::*;
 use crate::HolderIdentity;
+use crate::epoch::epoch;
 
 mod herd;
 
@@ -320,7 +319,7 @@ impl Rig {
     }
 
     fn with(config: HeartbeatConfig, seed: u64) -> Self {
-        let start = Instant::now();
+        let start = epoch();
         let machine = AgentMachine::new(config, seed, start);
         Self {
             machine,

@@ -1,5 +1,3 @@
-#![expect(clippy::disallowed_methods, reason = "tests pick an arbitrary epoch")]
-
 mod doubt;
 
 mod instances;

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::*;
+use crate::epoch::epoch;
 
 const AGENTS: u64 = 5_000;
 
@@ -70,7 +71,7 @@ struct Herd {
 impl Herd {
     /// Machines of 10 s and 30 s that are started within `spread`.
     fn spread_over(spread: Duration) -> Self {
-        let start = Instant::now();
+        let start = epoch();
         let mut chance = fastrand::Rng::with_seed(49);
         let mut herd = Self {
             machines: Vec::new(),

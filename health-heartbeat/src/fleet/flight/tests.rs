@@ -1,9 +1,6 @@
-#![expect(clippy::disallowed_methods, reason = "tests pick an arbitrary epoch")]
-
 mod pilot;
 
 use std::time::Duration;
-use std::time::Instant;
 
 use fastrand::Rng;
 use health_core::HealthStatus;
@@ -19,6 +16,7 @@ use crate::FleetOutput;
 use crate::FleetVerdict;
 use crate::FlightLimits;
 use crate::TunnelId;
+use crate::epoch::epoch;
 
 /// Halves so small that the window moves often.
 const SMALL: FlightLimits = FlightLimits {
@@ -83,7 +81,7 @@ proptest! {
         text[at] = chance.u8(b' '..b'~');
         // A digit for another is a flight still, which is flown to its end.
         if let Ok(flight) = Flight::parse(&String::from_utf8(text).unwrap()) {
-            flight.replay(Instant::now()).for_each(drop);
+            flight.replay(epoch()).for_each(drop);
         }
     }
 }
@@ -113,7 +111,7 @@ fn replays_meet_every_verdict_and_every_other_output() {
 
 #[test]
 fn a_conviction_is_explained_by_what_came_in_and_what_was_due() {
-    let start = Instant::now();
+    let start = epoch();
     let mut fleet = Fleet::new(FleetTerms::default(), start).with_recorder(SMALL);
     let agent = fleet.admit(id(0), start).unwrap();
     for second in [0, 10] {
@@ -168,7 +166,7 @@ fn a_conviction_is_explained_by_what_came_in_and_what_was_due() {
 
 #[test]
 fn a_fleet_that_is_too_large_is_not_recorded_any_more() {
-    let start = Instant::now();
+    let start = epoch();
     let limits = FlightLimits {
         agents_max: 2,
         ..SMALL
@@ -187,7 +185,7 @@ fn a_fleet_that_is_too_large_is_not_recorded_any_more() {
 /// Who sends a new name with each beat could fill the memory.
 #[test]
 fn names_are_bounded_too() {
-    let start = Instant::now();
+    let start = epoch();
     let limits = FlightLimits {
         inputs_max: 1_000_000,
         text_bytes_max: 100_000,
@@ -252,7 +250,7 @@ fn rubbish_gets_one_clear_line() {
 
 #[test]
 fn a_flight_has_no_secret_and_nothing_of_what_agents_say_of_their_components() {
-    let start = Instant::now();
+    let start = epoch();
     let mut fleet = Fleet::new(FleetTerms::default(), start).with_recorder(SMALL);
     let agent = fleet.admit(id(0), start).unwrap();
     let mut payload = payload("pod-1", "a", 10.0, 30.0);
@@ -285,10 +283,7 @@ fn the_saved_form_stays_as_it_is() {
     let flight = Flight::parse(saved).unwrap();
     assert_eq!(text(&flight), saved);
     assert_eq!(flight.began(), Some("2026-03-01T12:00:00Z"));
-    let told: Vec<_> = flight
-        .replay(Instant::now())
-        .flat_map(|it| it.told)
-        .collect();
+    let told: Vec<_> = flight.replay(epoch()).flat_map(|it| it.told).collect();
     assert!(!told.is_empty());
 }
 

@@ -1,5 +1,6 @@
 //! A fleet with a clock moved by hand, in milliseconds.
 
+use crate::epoch::epoch;
 use health_core::HealthStatus;
 
 use super::super::*;
@@ -51,7 +52,7 @@ impl Rig {
     }
 
     pub(super) fn with(agents: usize, terms: FleetTerms) -> Self {
-        let start = Instant::now();
+        let start = epoch();
         let mut fleet = Fleet::new(terms, start);
         let agents = (0..agents).map(|number| fleet.admit(id(number), start).unwrap());
         Self {

@@ -21,6 +21,7 @@ use crate::FlightLimits;
 use crate::HolderIdentity;
 use crate::LeaseSight;
 use crate::TunnelId;
+use crate::epoch::epoch;
 use crate::wire::HeartbeatPayload;
 
 /// A fleet that is told everything that can be told, at random.
@@ -38,7 +39,7 @@ pub(super) struct Pilot {
 
 impl Pilot {
     pub(super) fn new(seed: u64, limits: FlightLimits) -> Self {
-        let start = Instant::now();
+        let start = epoch();
         let terms = FleetTerms {
             forget_after: Duration::from_secs(100),
             agents_max: 12,
