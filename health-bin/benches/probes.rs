@@ -65,8 +65,7 @@ const SLICE: Duration = Duration::from_millis(200);
 /// So many slices of each path and of each start, each beside one of the bare server.
 const SLICES: usize = 5;
 
-/// So often each is started: where its memory lies makes a server faster or slower for as long as it
-/// lives, by a tenth.
+/// So often each is started: what one pair of processes gave differed by a tenth from run to run.
 const STARTS: usize = 9;
 
 /// Whatever takes longer has failed.

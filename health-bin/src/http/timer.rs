@@ -15,8 +15,8 @@ use hyper::rt::Timer;
 /// The clock of one connection: it goes on by [`TICK`] when it is told to, and wakes nobody. Whoever
 /// drives the connection polls it after each tick.
 ///
-/// hyper makes and drops a timer for each request's head; entered into the runtime's timers, or with a
-/// look at the real clock, they cost a good part of the answer of a probe.
+/// hyper makes and drops a timer for each request's head; entered into the runtime's timers they cost
+/// more than the answer of a probe, and looks at the real clock cost a part of it.
 #[derive(Debug, Clone)]
 pub(super) struct CoarseTimer {
     began: Instant,
