@@ -188,8 +188,9 @@ impl Agent {
         }
         let limits = http::Limits {
             connections: CONNECTIONS_MAX,
+            answers: http::Answers::Small,
         };
-        let service = quick::Quick::new(Arc::clone(&state), router);
+        let service = quick::front(Arc::clone(&state), router);
         #[cfg(feature = "grpc")]
         servers.extend(grpc.map(|it| grpc::serve(it, &state, stopped.clone())));
         servers.push(tokio::spawn(http::serve(

@@ -4,6 +4,8 @@ mod url;
 
 mod client;
 
+mod front;
+
 mod serve;
 
 mod stall;
@@ -12,6 +14,8 @@ mod timer;
 
 pub(crate) use client::Client;
 pub(crate) use client::Open;
+pub(crate) use front::Front;
+pub(crate) use serve::Answers;
 pub(crate) use serve::Limits;
 pub(crate) use serve::serve;
 #[cfg(feature = "grpc")]

@@ -16,7 +16,6 @@ use health_heartbeat::FlightLimits;
 use health_heartbeat::Identity;
 use health_transport_ws::CloseReason;
 use health_transport_ws::TunnelEvent;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
@@ -245,6 +244,7 @@ impl Hub {
         };
         let people = http::Limits {
             connections: OPS_CONNECTIONS_MAX,
+            answers: http::Answers::Large,
         };
         let answers = ops::router(Arc::clone(&state));
         ops::start(&state);
@@ -253,7 +253,7 @@ impl Hub {
         servers.extend(grpc.map(|it| grpc::serve(it, &state, stopped.clone())));
         servers.push(tokio::spawn(http::serve(
             ops,
-            TowerToHyperService::new(answers),
+            answers.into(),
             people,
             stopped,
         )));

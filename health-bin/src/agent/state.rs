@@ -42,9 +42,11 @@ impl AgentState {
         exclude: &[ComponentName],
         now: Instant,
     ) -> ProbeAnswer {
-        let mut answer =
-            self.monitor
-                .probe(probe, self.rules, exclude, &self.stalled_loops(now), now);
+        let loops = match probe {
+            Probe::Liveness => self.stalled_loops(now),
+            Probe::Readiness | Probe::Startup => Vec::new(),
+        };
+        let mut answer = self.monitor.probe(probe, self.rules, exclude, &loops, now);
         if probe == Probe::Readiness && self.is_shutting_down() {
             answer.holds = false;
             answer.verdict = Verdict::by_rule(Rule::ShuttingDown);

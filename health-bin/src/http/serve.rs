@@ -1,25 +1,22 @@
-//! An accept loop around a service.
+//! An accept loop.
 //!
 //! `axum::serve` has no limit on the time that a request's head may take, so a client that sends a
 //! byte a minute would hold its connection for ever.
 
-use std::convert::Infallible;
-use std::error::Error;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use std::time::Instant;
 
-use hyper::Request;
-use hyper::Response;
-use hyper::body::Body;
-use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::Service;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::Semaphore;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
+use super::front::Front;
 use super::stall::StallGuard;
 use super::timer::CoarseTimer;
 use super::timer::TICK;
@@ -30,38 +27,54 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// What connections under way get when the server stops.
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How much a server takes at once.
+/// What a server's connections are told. All of them hear it by one channel: what each waits for
+/// beside its next request, it looks at with each request.
+#[derive(Debug, Clone, Copy)]
+enum News {
+    /// One more [`TICK`] has passed.
+    Tick,
+    /// The server stops.
+    Stop,
+}
+
+/// How much a server takes at once, and gives.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     /// Connections at once; more wait in the kernel's queue.
     pub(crate) connections: usize,
+    pub(crate) answers: Answers,
 }
 
-/// Serves `service` until `stop` turns true, and then lets requests under way end for a second.
-///
-/// Connections that were upgraded are not waited for: they belong to who took them.
-pub(crate) async fn serve<S, B>(
+/// How large a server's answers are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answers {
+    /// They are copied behind their heads and written in one piece, which is a twentieth of what a
+    /// probe's answer costs. Each connection keeps what its largest one took.
+    Small,
+    /// They are written from where they are, so that many connections share one.
+    Large,
+}
+
+/// Serves `front` until `stop` turns true, and then lets requests under way end for a second.
+pub(crate) async fn serve(
     listener: TcpListener,
-    service: S,
+    front: Front,
     limits: Limits,
     mut stop: watch::Receiver<bool>,
-) where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
-    S: Clone + Send + 'static,
-    S::Future: Send,
-    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
-{
+) {
     let places = Arc::new(Semaphore::new(limits.connections));
+    let clock = CoarseTimer::new(Instant::now().into());
     let mut http = http1::Builder::new();
-    http.header_read_timeout(HEADER_TIMEOUT)
+    http.timer(clock.clone())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .writev(limits.answers == Answers::Large)
         .max_buf_size(16 * 1024);
+    let mut ticks = tokio::time::interval_at(Instant::now() + TICK, TICK);
+    let tell = watch::Sender::new(News::Tick);
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-            return;
-        };
-        let stream = tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+        let (place, stream) = tokio::select! {
+            accepted = accept(&listener, &places) => match accepted {
+                Ok(accepted) => accepted,
                 Err(error) => {
                     // Out of files, most likely: it passes, and spinning would not help.
                     tracing::warn!(%error, "cannot accept a connection");
@@ -69,31 +82,31 @@ pub(crate) async fn serve<S, B>(
                     continue;
                 }
             },
+            _ = ticks.tick() => {
+                clock.tick();
+                tell.send_replace(News::Tick);
+                continue;
+            }
             () = stopped(&mut stop) => break,
         };
         // A small answer must not wait for the acknowledgement of the one before.
         let _ = stream.set_nodelay(true);
-        let clock = CoarseTimer::new(Instant::now());
-        let connection = http
-            .clone()
-            .timer(clock.clone())
-            .serve_connection(TokioIo::new(StallGuard::new(stream)), service.clone())
-            .with_upgrades();
-        let mut stop = stop.clone();
+        let stream = TokioIo::new(StallGuard::new(stream));
+        let connection = http.serve_connection(stream, front.clone());
+        let mut told = tell.subscribe();
         tokio::spawn(async move {
             let _place = place;
             let mut connection = std::pin::pin!(connection);
-            let mut ticks = tokio::time::interval(TICK);
-            // The first is at once.
-            ticks.tick().await;
             loop {
                 tokio::select! {
                     biased;
                     // A client that hangs up is its own business.
                     _ = connection.as_mut() => return,
-                    // The connection is polled anew, and its timer with it.
-                    _ = ticks.tick() => clock.tick(),
-                    () = stopped(&mut stop) => break,
+                    news = told.changed() => match news.map(|()| *told.borrow_and_update()) {
+                        // The connection is polled anew, and its timer with it.
+                        Ok(News::Tick) => {}
+                        Ok(News::Stop) | Err(_) => break,
+                    },
                 }
             }
             connection.as_mut().graceful_shutdown();
@@ -101,8 +114,24 @@ pub(crate) async fn serve<S, B>(
         });
     }
     drop(listener);
+    tell.send_replace(News::Stop);
     let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
     let _ = tokio::time::timeout(STOP_TIMEOUT, places.acquire_many(all)).await;
+}
+
+/// The next connection, once there is a place for it.
+///
+/// # Cancel safety
+///
+/// Whoever stops waiting loses no connection.
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> io::Result<(OwnedSemaphorePermit, TcpStream)> {
+    let place = Arc::clone(places).acquire_owned().await;
+    let place = place.map_err(io::Error::other)?;
+    let (stream, _) = listener.accept().await?;
+    Ok((place, stream))
 }
 
 /// Waits until it is told to stop, or nobody can tell any more.

@@ -12,8 +12,8 @@ use std::time::Instant;
 use hyper::rt::Sleep;
 use hyper::rt::Timer;
 
-/// The clock of one connection: it goes on by [`TICK`] when it is told to, and wakes nobody. Whoever
-/// drives the connection polls it after each tick.
+/// The clock of a server's connections: it goes on by [`TICK`] when it is told to, and wakes nobody.
+/// Whoever drives a connection polls it after each tick.
 ///
 /// hyper makes and drops a timer for each request's head; entered into the runtime's timers they cost
 /// more than the answer of a probe, and looks at the real clock cost a part of it.
