@@ -32,6 +32,8 @@ export async function liveFleet() {
   const page = await open(program.url);
   await page.evaluate(() => (window.sameDocument = true));
   const names = () => page.locator("#rows .name").allTextContents();
+  const verdicts = () =>
+    page.locator("#rows tr").evaluateAll((all) => all.map((one) => `${one.querySelector(".name").textContent} ${one.className}`));
   const row = (name) => page.locator("#rows tr", { has: page.locator(".name", { hasText: new RegExp(`^${name}$`) }) });
   const count = (verdict) => page.locator(`#counts .${verdict} .n`).textContent();
   const live = (yes) => page.locator(`#live[data-live="${yes}"]`).waitFor();
@@ -63,7 +65,8 @@ export async function liveFleet() {
     await page.getByLabel("Sort by").selectOption("verdict");
     await agents.get("edge-4").end("SIGKILL");
     await row("edge-4").locator(".v.Suspect").waitFor();
-    equal((await names())[0], "edge-4", "the first row while it is Suspect");
+    const shown = await verdicts();
+    ensure(shown[0].startsWith("edge-4 "), `edge-4 is Suspect, and the rows are ${shown}`);
     await row("edge-4").locator(".v.Lost").waitFor();
     equal((await names())[0], "edge-4", "the first row");
     equal(await count("Lost"), "1", "the count of the Lost");
