@@ -1,8 +1,9 @@
 //! Packs the program's relative relocations, where the loader of this machine can unpack them: they take
 //! 5 KiB then and not 420, on disk and in memory.
 //!
-//! glibc reads them since 2.36. What is built here is for a machine with this glibc or a newer one in
-//! any case; whoever builds for another target, or without a loader, gets them as they always were.
+//! glibc reads them since 2.36, and an older one does not start the program that has them: what is
+//! built here wants a glibc as new where it runs. Whoever builds for another target, or without a
+//! loader, gets them as they always were.
 
 use std::env;
 use std::process::Command;

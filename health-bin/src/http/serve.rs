@@ -37,7 +37,7 @@ enum News {
     Stop,
 }
 
-/// How much a server takes at once, and gives.
+/// How much a server takes at once, and how much it gives.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     /// Connections at once; more wait in the kernel's queue.
