@@ -47,7 +47,9 @@ pub struct Board {
     /// When to look whether a good result is too old, one for each component that has one.
     alarms: BTreeSet<(Instant, ComponentId)>,
     scopes: [ScopeCounts; 4],
+    /// Components of the startup scope without a first result.
     awaited: usize,
+    /// Startup was reached, for good.
     started: bool,
     revision: Revision,
     last_result: Instant,
@@ -387,10 +389,17 @@ impl Board {
         self.last_result
     }
 
-    /// Whether every component of the startup scope has had a first result; once true, for good.
+    /// Whether every component of the startup scope has had a first result. Once the last of them
+    /// had it, or a startup probe was told so, it holds for good.
     #[must_use]
     pub const fn is_started(&self) -> bool {
         self.started || self.awaited == 0
+    }
+
+    /// Who asks now is told what holds for good, also where nothing is awaited since nothing is
+    /// registered, or what was awaited is gone.
+    pub(crate) const fn keep_started(&mut self) {
+        self.started |= self.awaited == 0;
     }
 
     /// Keeps counts, history and revision in step with a component that may have changed.

@@ -155,6 +155,7 @@ impl Board {
             }
             Probe::Readiness => self.is_ready(&verdict, rules, exclude),
             Probe::Startup => {
+                self.keep_started();
                 self.is_started()
                     || self
                         .scoped(Scope::Startup)

@@ -1,5 +1,7 @@
 use super::*;
 use crate::Criticality;
+use crate::Probe;
+use crate::ProbeRules;
 use crate::Thresholds;
 use crate::epoch::epoch;
 
@@ -196,6 +198,27 @@ fn startup_is_reached_once_and_for_good() {
     assert!(board.0.is_started(), "whatever the first result was");
     board.register("late");
     assert!(board.0.is_started());
+}
+
+#[test]
+fn startup_that_was_told_is_for_good_though_there_was_nothing_to_wait_for() {
+    let ask = |board: &mut Rig| {
+        let now = board.at(0);
+        let rules = ProbeRules::default();
+        let answer = board.0.probe(Probe::Startup, rules, &[], &[], now);
+        answer.holds
+    };
+    let mut board = Rig::new();
+    assert!(ask(&mut board), "nothing is registered");
+    board.register("late");
+    assert!(ask(&mut board) && board.0.is_started());
+
+    let mut board = Rig::new();
+    let id = board.register("gone");
+    assert!(!ask(&mut board));
+    board.0.remove(id);
+    board.register("instead");
+    assert!(!ask(&mut board), "what comes instead is waited for");
 }
 
 #[test]
