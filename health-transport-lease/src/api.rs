@@ -42,7 +42,8 @@ pub(crate) fn now() -> Instant {
 }
 
 /// For how long the machine has slept since its boot: by that much the boot clock is ahead.
-pub(crate) fn slept() -> Duration {
+#[must_use]
+pub fn slept() -> Duration {
     let read = |clock| Duration::try_from(rustix::time::clock_gettime(clock)).unwrap_or_default();
     let monotonic = read(rustix::time::ClockId::Monotonic);
     read(rustix::time::ClockId::Boottime).saturating_sub(monotonic)

@@ -88,6 +88,7 @@ pub mod names;
 pub mod testing;
 
 pub use access::{Access, AccessConfig, AccessReviewer};
+pub use api::slept;
 pub use call::{ApiError, Call, ErrorKind, Output, Reply, Verb};
 pub use cluster::{Cluster, ClusterConfig, ClusterError};
 pub use config::{InvalidConfig, LeaseConfig, SyncTargetConfig};

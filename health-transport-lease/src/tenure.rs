@@ -28,15 +28,10 @@ pub struct Held {
 // === impl Tenure ===
 
 impl Tenure {
-    /// Whether the Lease is ours at `now`, if the machine has not slept since this was said.
+    /// Whether the Lease is ours at `now`, when the machine has slept for `slept` since its boot, as
+    /// [`slept`](crate::slept) says.
     #[must_use]
-    pub fn is_held(&self, now: Instant) -> bool {
-        self.is_held_awake(now, self.slept)
-    }
-
-    /// Whether the Lease is ours at `now`, when the machine has slept for `slept` since its boot.
-    #[must_use]
-    pub fn is_held_awake(&self, now: Instant, slept: Duration) -> bool {
+    pub fn is_held(&self, now: Instant, slept: Duration) -> bool {
         let missed = slept.saturating_sub(self.slept);
         self.held.is_some_and(|held| now + missed < held.until)
     }
@@ -64,9 +59,9 @@ mod tests {
             (10, 19, true),
             (10, 20, false),
         ] {
-            let found = tenure.is_held_awake(now + secs(awake), secs(1000 + asleep));
+            let found = tenure.is_held(now + secs(awake), secs(1000 + asleep));
             assert_eq!(found, held, "{awake} {asleep}");
         }
-        assert!(tenure.is_held(now) && !Tenure::default().is_held(now));
+        assert!(!Tenure::default().is_held(now, secs(0)));
     }
 }

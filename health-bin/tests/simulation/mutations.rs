@@ -204,9 +204,9 @@ impl Tamper {
 
     pub(crate) fn believes(&self, tenure: &Tenure, now: Instant, slept: Duration) -> bool {
         if self.is(Mutation::PauseNotTold) {
-            tenure.is_held(now)
+            tenure.is_held(now, tenure.slept)
         } else {
-            tenure.is_held_awake(now, slept)
+            tenure.is_held(now, slept)
         }
     }
 

@@ -46,12 +46,12 @@ async fn bob_stands_by_until_alice_releases() {
     let answer = beat(&mut bob, 1).await.unwrap();
     let holder = "alice_1".into();
     assert_eq!(answer.standing, Standing::StandingBy { holder });
-    assert!(!bob.held().borrow().is_held(now()));
+    assert!(!bob.held().borrow().is_held(now(), slept()));
     alice.release(now() + secs(5)).await.unwrap();
     assert_eq!(alice.held().borrow().held, None);
     let answer = beat(&mut bob, 2).await.unwrap();
     assert_eq!(answer.standing, Standing::Beating);
-    assert!(bob.held().borrow().is_held(now()));
+    assert!(bob.held().borrow().is_held(now(), slept()));
 }
 
 /// Else whoever stands by looks a moment before the Lease expires, and then an interval later.

@@ -35,7 +35,7 @@ impl Leadership {
     /// What the tenure comes to at `now`, when the machine has slept for `slept` since its boot.
     #[must_use]
     pub(super) fn of(tenure: &Tenure, margin: Duration, now: Instant, slept: Duration) -> Self {
-        if tenure.is_held_awake(now + margin, slept) {
+        if tenure.is_held(now + margin, slept) {
             Self::Leader
         } else {
             Self::Standby {

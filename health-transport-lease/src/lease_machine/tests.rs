@@ -216,7 +216,7 @@ fn pitfall_32_what_is_held_ends_before_anyone_else_can_take_it() {
         "failed renewals prolong nothing"
     );
     world.now = sent + secs(30);
-    assert!(!alice.tenure().is_held(world.now));
+    assert!(!alice.tenure().is_held(world.now, Duration::ZERO));
     assert_eq!(world.beat(&mut bob, 2), "acknowledged");
 }
 
@@ -240,7 +240,7 @@ fn a_pause_of_our_own_shortens_what_is_held() {
     let (mut alice, mut bob) = (agent("alice", "1"), agent("bob", "1"));
     world.beat(&mut alice, 1);
     alice.handle(LeaseInput::Paused(secs(3600)), world.now);
-    assert!(!alice.tenure().is_held(world.now));
+    assert!(!alice.tenure().is_held(world.now, Duration::ZERO));
     world.beat(&mut bob, 1);
     world.sleep(29);
     bob.handle(LeaseInput::Paused(secs(3600)), world.now);

@@ -58,7 +58,7 @@ struct Publisher {
 }
 
 fn is_held(tenure: &Tenure) -> bool {
-    tenure.is_held_awake(now(), slept())
+    tenure.is_held(now(), slept())
 }
 
 // === impl SyncTargetTransport ===

@@ -9,6 +9,7 @@ use health_transport_lease::ClusterConfig;
 use health_transport_lease::LeaseConfig;
 use health_transport_lease::LeaseTransport;
 use health_transport_lease::SyncTargetTransport;
+use health_transport_lease::slept;
 
 use super::LeaseHeld;
 use super::Parts;
@@ -37,7 +38,8 @@ pub(super) async fn add(parts: &Parts<'_>, transports: &mut Transports) -> anyho
         let transport = LeaseTransport::new(cluster.clone(), &lease, target, identity, seed);
         let held = transport.held();
         tenure = Some(held.clone());
-        transports.lease_held = Some(LeaseHeld(Arc::new(move |now| held.borrow().is_held(now))));
+        let is_held = move |now| held.borrow().is_held(now, slept());
+        transports.lease_held = Some(LeaseHeld(Arc::new(is_held)));
         transports.setups.push(TransportSetup {
             transport: Box::new(transport),
             config: config.heartbeat_config()?,

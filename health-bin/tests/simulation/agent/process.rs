@@ -378,7 +378,7 @@ impl Process {
             }
             Lane::Status => {
                 self.gate = None;
-                let held = |tenure: &Tenure| tenure.is_held_awake(here.now, here.slept);
+                let held = |tenure: &Tenure| tenure.is_held(here.now, here.slept);
                 if !self.tenure().is_none_or(held) {
                     return self.end(lane, Ok(None));
                 }
@@ -395,7 +395,7 @@ impl Process {
             return;
         }
         if let Some(tenure) = self.tenure() {
-            let held = tenure.is_held_awake(here.now, here.slept);
+            let held = tenure.is_held(here.now, here.slept);
             if let Some(holder) = tenure.other.clone() {
                 self.gate = None;
                 return self.end(Lane::Status, Ok(Some(Acknowledgement::standing_by(holder))));
