@@ -181,11 +181,14 @@ impl Agent {
         });
         let (stop, stopped) = watch::channel(false);
         let mut servers = Vec::new();
-        let mut router = routes::router(Arc::clone(&state));
-        if config.push.enabled {
-            let token = BearerToken::read("push.tokenFile", &config.push.token_file)?;
-            router = router.merge(push::router(components.pushed(), token));
-        }
+        let pushed = if config.push.enabled {
+            let path = &config.push.token_file;
+            let token = BearerToken::read("push.tokenFile", path, Instant::now())?;
+            push::router(components.pushed(), token)
+        } else {
+            axum::Router::new()
+        };
+        let router = routes::router(Arc::clone(&state), pushed);
         let limits = http::Limits {
             connections: CONNECTIONS_MAX,
             answers: http::Answers::Small,

@@ -1,5 +1,10 @@
 //! A bearer token that a server asks for.
 
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Context;
+use anyhow::ensure;
 use axum::http::HeaderMap;
 use axum::http::header;
 use secrecy::ExposeSecret;
@@ -7,47 +12,49 @@ use secrecy::SecretString;
 use subtle::ConstantTimeEq;
 
 use crate::config::ConfigError;
+use crate::reloaded::Reloaded;
 
-/// The token that is asked for; none where everybody may.
+/// The token that is asked for, read again when its file changes; none where everybody may.
 #[derive(Debug)]
-pub(crate) struct BearerToken(Option<SecretString>);
+pub(crate) struct BearerToken(Option<Arc<Reloaded<SecretString>>>);
+
+// === impl BearerToken ===
 
 impl BearerToken {
     /// Reads the file that `key` names; an empty path means that nobody is asked.
-    pub(crate) fn read(key: &str, path: &str) -> Result<Self, ConfigError> {
+    pub(crate) fn read(key: &'static str, path: &str, now: Instant) -> Result<Self, ConfigError> {
         if path.is_empty() {
             return Ok(Self(None));
         }
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| ConfigError::one(key, format!("cannot read {path:?}: {error}")))?;
-        match text.trim() {
-            "" => Err(ConfigError::one(key, format!("the file {path:?} is empty"))),
-            token => Ok(Self(Some(token.into()))),
-        }
+        let shown = path.to_owned();
+        let make = move |contents: &[Vec<u8>]| parse(&contents.concat(), &shown);
+        let read = Reloaded::read(key, vec![path.into()], make, now);
+        Ok(Self(Some(
+            read.map_err(|error| ConfigError::caused(key, error))?,
+        )))
     }
 
-    /// Whether a request with these headers may pass.
-    pub(crate) fn admits(&self, headers: &HeaderMap) -> bool {
-        let Some(token) = &self.0 else { return true };
-        let authorization = headers.get(header::AUTHORIZATION);
-        authorization
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.strip_prefix("Bearer "))
-            .is_some_and(|said| same(said, token))
+    /// The token that is asked for now; nothing where nobody is asked.
+    pub(crate) async fn current(&self, now: Instant) -> Option<Arc<SecretString>> {
+        match &self.0 {
+            Some(token) => Some(token.current(now).await),
+            None => None,
+        }
     }
 }
 
-#[cfg(feature = "hub")]
-impl BearerToken {
-    /// Whether anybody is asked.
-    pub(crate) const fn is_asked(&self) -> bool {
-        self.0.is_some()
-    }
+/// The token that a request with these headers brings.
+pub(crate) fn brought(headers: &HeaderMap) -> Option<&str> {
+    let authorization = headers.get(header::AUTHORIZATION)?;
+    authorization.to_str().ok()?.strip_prefix("Bearer ")
+}
 
-    /// Whether this is the token that is asked for.
-    pub(crate) fn is(&self, said: &str) -> bool {
-        self.0.as_ref().is_some_and(|token| same(said, token))
-    }
+fn parse(contents: &[u8], path: &str) -> anyhow::Result<SecretString> {
+    let text = std::str::from_utf8(contents)
+        .with_context(|| format!("the file {path:?} is no text, but a token is"))?;
+    let token = text.trim();
+    ensure!(!token.is_empty(), "the file {path:?} is empty");
+    Ok(token.into())
 }
 
 /// Compares in constant time, but for the length.
@@ -64,23 +71,44 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_token_itself_passes() {
-        let token = BearerToken(Some("s3cr3t".into()));
-        for (value, admitted) in [
-            (None, false),
-            (Some("Bearer s3cr3t"), true),
-            (Some("Bearer s3cr3"), false),
-            (Some("Bearer "), false),
-            (Some("Basic s3cr3t"), false),
-            (Some("s3cr3t"), false),
+    fn only_a_bearer_token_is_brought() {
+        for (value, token) in [
+            (None, None),
+            (Some("Bearer s3cr3t"), Some("s3cr3t")),
+            (Some("Bearer "), Some("")),
+            (Some("Basic s3cr3t"), None),
+            (Some("s3cr3t"), None),
         ] {
             let mut headers = HeaderMap::new();
             if let Some(value) = value {
                 headers.insert(header::AUTHORIZATION, HeaderValue::from_static(value));
             }
-            assert_eq!(token.admits(&headers), admitted, "{value:?}");
-            assert!(BearerToken(None).admits(&headers));
+            assert_eq!(brought(&headers), token, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_token_itself_is_the_same() {
+        let token = parse(b" s3cr3t\n", "token").unwrap();
+        for (said, expected) in [
+            ("s3cr3t", true),
+            ("s3cr3", false),
+            ("s3cr3T", false),
+            ("", false),
+        ] {
+            assert_eq!(same(said, &token), expected, "{said}");
         }
         assert!(!format!("{token:?}").contains("s3cr3t"));
+    }
+
+    #[test]
+    fn a_file_without_a_token_is_an_error_that_names_it() {
+        for (contents, says) in [(&b" \n"[..], "is empty"), (b"\xff", "is no text")] {
+            let error = format!("{:#}", parse(contents, "/etc/token").unwrap_err());
+            assert!(
+                error.contains("/etc/token") && error.contains(says),
+                "{error}"
+            );
+        }
     }
 }

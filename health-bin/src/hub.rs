@@ -43,8 +43,6 @@ use crate::telemetry::Exporter;
 
 mod files;
 
-mod reload;
-
 mod tls;
 
 mod auth;
@@ -191,7 +189,7 @@ impl Hub {
         let auth = Auth::read(config, reviewer, now)?;
         let tls = ServerTls::read(&config.server.tls, now)?;
         let connections = Places::find(config.limits.connections);
-        let ops_token = BearerToken::read("ops.tokenFile", &config.ops.token_file)?;
+        let ops_token = BearerToken::read("ops.tokenFile", &config.ops.token_file, now)?;
         let (server, server_address) = listen("server.bind", config.server.bind).await?;
         let (ops, ops_address) = listen("ops.bind", config.ops.bind).await?;
         #[cfg(feature = "grpc")]

@@ -49,6 +49,8 @@ mod grpc;
 
 mod bearer;
 
+mod reloaded;
+
 mod exposition;
 
 mod telemetry;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -24,6 +25,8 @@ use health_core::Outcome;
 use serde::Deserialize;
 
 use crate::bearer::BearerToken;
+use crate::bearer::brought;
+use crate::bearer::same;
 
 /// A report with 64 numbers and a message of 1 KiB has room.
 const BODY_MAX: usize = 16 * 1024;
@@ -62,7 +65,8 @@ async fn report(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    if !pushed.token.admits(&headers) {
+    let token = pushed.token.current(Instant::now()).await;
+    if token.is_some_and(|token| !brought(&headers).is_some_and(|said| same(said, &token))) {
         let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
         return (
             StatusCode::UNAUTHORIZED,

@@ -39,8 +39,8 @@ const PATHS: &str = "\
 /metrics          Prometheus text
 ";
 
-/// Everything that the agent answers.
-pub(super) fn router(state: Arc<AgentState>) -> Router {
+/// Everything that the agent answers; `pushed` takes what others report.
+pub(super) fn router(state: Arc<AgentState>, pushed: Router) -> Router {
     let mut router = Router::new();
     for (path, probe) in [
         ("/livez", Probe::Liveness),
@@ -53,8 +53,10 @@ pub(super) fn router(state: Arc<AgentState>) -> Router {
                           headers: HeaderMap| async move {
             answer_probe(&state, probe, query.as_deref(), &headers)
         };
-        let single = move |State(state): State<Arc<AgentState>>, Path(name): Path<String>| async move {
-            answer_component(&state, probe, &name)
+        let single = move |State(state): State<Arc<AgentState>>,
+                           Path(name): Path<String>,
+                           headers: HeaderMap| async move {
+            answer_component(&state, probe, &name, &headers)
         };
         router = router
             .route(path, get(whole))
@@ -66,8 +68,9 @@ pub(super) fn router(state: Arc<AgentState>) -> Router {
         .route("/", get(async || PATHS))
         .route("/metrics", get(answer_metrics))
         .fallback(async || (StatusCode::NOT_FOUND, PATHS))
-        .layer(axum::middleware::map_response(no_store))
         .with_state(state)
+        .merge(pushed)
+        .layer(axum::middleware::map_response(no_store))
 }
 
 async fn answer_report(State(state): State<Arc<AgentState>>) -> Response {
@@ -125,10 +128,7 @@ fn answer_probe(
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    let json_wanted = headers
-        .get(header::ACCEPT)
-        .and_then(|accept| accept.to_str().ok())
-        .is_some_and(|accept| accept.contains("application/json"));
+    let json_wanted = wants_json(headers);
     if !json_wanted && answer.holds && !query.verbose {
         return (status, "ok").into_response();
     }
@@ -141,21 +141,42 @@ fn answer_probe(
     }
 }
 
-fn answer_component(state: &AgentState, probe: Probe, name: &str) -> Response {
+fn answer_component(state: &AgentState, probe: Probe, name: &str, headers: &HeaderMap) -> Response {
     let now = Instant::now();
     let found = state.monitor.component(name, now);
     let Some(health) = found.filter(|health| health.scopes.contains(probe.scope())) else {
         let text = format!("no component named {name:?} is part of {probe}\n");
         return (StatusCode::NOT_FOUND, text).into_response();
     };
-    if probe.holds_for(&health, state.rules) {
-        return "ok".into_response();
+    let line = ProbeLine {
+        name: health.name.clone(),
+        holds: probe.holds_for(&health, state.rules),
+        status: health.status,
+        reason: health.reason.clone(),
+    };
+    let status = if line.holds {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    if wants_json(headers) {
+        let mut json = line_as_json(&line);
+        json["probe"] = probe.path().into();
+        json["message"] = health.message.as_str().into();
+        (status, Json(json)).into_response()
+    } else if line.holds {
+        (status, "ok").into_response()
+    } else {
+        let text = format!("{} ({}): {}\n", line.status, line.reason, health.message);
+        (status, text).into_response()
     }
-    let text = format!(
-        "{} ({}): {}\n",
-        health.status, health.reason, health.message
-    );
-    (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+}
+
+fn wants_json(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .is_some_and(|accept| accept.contains("application/json"))
 }
 
 fn as_text(answer: &ProbeAnswer, lines: &[ProbeLine], exclude: &[ComponentName]) -> String {
@@ -184,17 +205,7 @@ fn as_text(answer: &ProbeAnswer, lines: &[ProbeLine], exclude: &[ComponentName])
 }
 
 fn as_json(answer: &ProbeAnswer, lines: &[ProbeLine]) -> serde_json::Value {
-    let components: Vec<_> = lines
-        .iter()
-        .map(|line| {
-            json!({
-                "name": line.name.as_str(),
-                "holds": line.holds,
-                "status": line.status,
-                "reason": line.reason.as_str(),
-            })
-        })
-        .collect();
+    let components: Vec<_> = lines.iter().map(line_as_json).collect();
     let stalled: Vec<_> = answer.stalled.iter().map(|state| state.name).collect();
     json!({
         "probe": answer.probe.path(),
@@ -205,6 +216,15 @@ fn as_json(answer: &ProbeAnswer, lines: &[ProbeLine]) -> serde_json::Value {
         "deciding": answer.verdict.deciding.iter().map(report::deciding).collect::<Vec<_>>(),
         "stalledLoops": stalled,
         "components": components,
+    })
+}
+
+fn line_as_json(line: &ProbeLine) -> serde_json::Value {
+    json!({
+        "name": line.name.as_str(),
+        "holds": line.holds,
+        "status": line.status,
+        "reason": line.reason.as_str(),
     })
 }
 

@@ -206,9 +206,9 @@ pub(crate) struct HeartbeatSection {
     /// So many missed beats in a row count as failure.
     #[cfg_attr(test, schemars(range(min = 1)))]
     pub(crate) failure_threshold: u32,
-    /// The hub may move the interval down to this.
+    /// A hub may move the interval down to this; that of this program does not move it.
     pub(crate) interval_min: ConfigDuration,
-    /// The hub may move the interval up to this.
+    /// A hub may move the interval up to this.
     pub(crate) interval_max: ConfigDuration,
     /// Whether one transport that works is enough, or each must work.
     pub(crate) require: RequireConfig,

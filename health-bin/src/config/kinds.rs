@@ -76,11 +76,11 @@ pub(crate) struct ExecKind {
 pub(crate) struct DiskKind {
     /// A path on the file system.
     pub(crate) path: PathBuf,
-    /// The share that is used, 0 to 1.
+    /// The share that is used, 0 to 1. Without it: Degraded from 0.85 on, Unhealthy from 0.95 on.
     pub(crate) used_ratio: Option<PairedConfig>,
     /// The bytes that are free; too few are worse.
     pub(crate) free_bytes: Option<PairedConfig>,
-    /// The share of the inodes that is used, 0 to 1.
+    /// The share of the inodes that is used, 0 to 1. Without it: as `usedRatio`.
     pub(crate) inodes_used_ratio: Option<PairedConfig>,
 }
 
@@ -100,11 +100,12 @@ pub(crate) struct FileKind {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ResourcesKind {
-    /// Memory as a share of the cgroup's or the host's limit, 0 to 1.
+    /// Memory as a share of the cgroup's or the host's limit, 0 to 1. Without it: Degraded from 0.8
+    /// on, Unhealthy from 0.95 on.
     pub(crate) memory_ratio: Option<PairedConfig>,
     /// Processor time as a share of the limit, 0 to 1.
     pub(crate) cpu_ratio: Option<PairedConfig>,
-    /// Open files as a share of the limit, 0 to 1.
+    /// Open files as a share of the limit, 0 to 1. Without it: as `memoryRatio`.
     pub(crate) open_files_ratio: Option<PairedConfig>,
     /// Threads.
     pub(crate) threads: Option<PairedConfig>,
@@ -121,7 +122,8 @@ pub(crate) struct PushKind {
     pub(crate) ttl: ConfigDuration,
 }
 
-/// A pair of thresholds, each optional. Where the pair is left out the check's own default holds.
+/// A pair of thresholds, each optional. Where the pair is left out the check's own default holds,
+/// which is to judge nothing where its key says no other.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, Default)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(

@@ -474,3 +474,16 @@ const fn source(text: &str) -> Source<'_> {
         text,
     }
 }
+
+#[cfg(feature = "hub")]
+#[test]
+fn what_a_hub_waits_for_is_what_is_configured() {
+    let config = "heartbeat: { timeoutMin: 2s, timeoutMax: 3s, syncTargetTimeout: 4s }";
+    let terms = hub(config).unwrap().fleet_terms();
+    let found = [
+        terms.timeout_min,
+        terms.timeout_max,
+        terms.timeout_synctarget,
+    ];
+    assert_eq!(found, [2, 3, 4].map(std::time::Duration::from_secs));
+}

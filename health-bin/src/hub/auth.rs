@@ -19,10 +19,10 @@ use health_heartbeat::AgentId;
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
 
-use super::reload::Reloaded;
 use super::tls::Certified;
 use crate::config::ConfigError;
 use crate::config::HubConfig;
+use crate::reloaded::Reloaded;
 
 mod tokens;
 

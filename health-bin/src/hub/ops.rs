@@ -20,7 +20,6 @@ use axum::routing::get;
 use axum::routing::post;
 use health_heartbeat::AgentKey;
 use health_heartbeat::Fleet;
-use secrecy::ExposeSecret;
 
 use super::HubState;
 use crate::clock::WallClock;
@@ -48,7 +47,6 @@ mod page;
 
 mod metrics;
 
-use access::Caller;
 use listing::Answer;
 use listing::Counts;
 use listing::Listing;
@@ -200,13 +198,5 @@ impl OpsState {
 
     fn sessions(&self) -> MutexGuard<'_, Sessions> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether who was let in would be let in now.
-    fn still_admits(&self, caller: &Caller) -> bool {
-        match caller {
-            Caller::Free => true,
-            Caller::Session(id) => self.sessions().holds(id.expose_secret(), Instant::now()),
-        }
     }
 }

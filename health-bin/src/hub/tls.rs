@@ -20,9 +20,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use x509_parser::parse_x509_certificate;
 
-use super::reload::Reloaded;
 use crate::config::ConfigError;
 use crate::config::HubTlsConfig;
+use crate::reloaded::Reloaded;
 use crate::target::parse_target;
 
 /// What a TLS handshake needs, as the files say it.

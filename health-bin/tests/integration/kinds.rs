@@ -8,6 +8,7 @@ use tokio::net::TcpStream;
 
 use crate::support::Program;
 use crate::support::Service;
+use crate::support::ask;
 use crate::support::eventually;
 use crate::support::get;
 use crate::support::secs;
@@ -98,6 +99,15 @@ checks: {{ components: [{{ name: backup, push: {{ ttl: 2s }}, trends: {{ files: 
             "{name} {bearer} {body}"
         );
     }
+    for (method, path, status) in [
+        ("GET", "/components/backup", 405),
+        ("PUT", "/components/backup", 401),
+    ] {
+        let answer = ask(address, method, path, &[], "").await.unwrap();
+        assert_eq!(answer.status, status, "{method} {path}");
+        let kept = answer.head.contains("cache-control: no-store");
+        assert!(kept, "{method} {path}: {}", answer.head);
+    }
     agent.answers(address, "/readyz", 200).await;
     let report = get(address, "/report", &[]).await.unwrap().json();
     assert_eq!(
@@ -126,7 +136,14 @@ checks: {{ components: [{{ name: backup, push: {{ ttl: 2s }}, trends: {{ files: 
         (report["components"]["backup"]["reason"] == "DiskFull").then_some(())
     })
     .await;
-    assert!(!agent.log().contains("s3cr3t"), "{}", agent.log());
+    std::fs::write(&token, "another\n").expect("it can be written");
+    eventually("the new token is asked for", secs(10), || async {
+        (put(address, "backup", "another", body).await == 204).then_some(())
+    })
+    .await;
+    assert_eq!(put(address, "backup", "s3cr3t", body).await, 401);
+    let log = agent.log();
+    assert!(!log.contains("s3cr3t") && !log.contains("another"), "{log}");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Every key of the agent's configuration changes what the program does.
+//! Every key of the agent's configuration changes what the program does, and so do the hub's bounds.
 //!
 //! Spring Boot #28882: the cache's time to live was an option that nobody read. Each key is set to
 //! something that shows what the default would not show while the test waits for it.
@@ -21,6 +21,9 @@ mod tunnel;
 
 #[cfg(feature = "transport-lease")]
 mod cluster;
+
+#[cfg(all(feature = "hub", feature = "transport-ws"))]
+mod hub;
 
 #[cfg(all(feature = "transport-ws", feature = "transport-lease"))]
 #[tokio::test]

@@ -103,6 +103,17 @@ async fn probes_answer_as_the_api_server_does() {
         (&true.into(), &"Healthy".into()),
         "{json}"
     );
+    let one = get(address, "/readyz/syncer", &[("Accept", "application/json")])
+        .await
+        .unwrap()
+        .json();
+    assert_eq!(one["probe"], json["probe"], "{one}");
+    let mut among = json["components"].as_array().unwrap().iter();
+    let among = among.find(|it| it["name"] == "syncer").unwrap();
+    for key in ["name", "holds", "status", "reason"] {
+        assert_eq!(one[key], among[key], "{key}: {one}");
+    }
+    assert!(one["message"].is_string(), "{one}");
 }
 
 #[tokio::test]

@@ -21,7 +21,8 @@ use crate::config::kubeconfig::Kubeconfig;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct KubernetesApiKind {
-    /// The API server. Empty: as `kubeconfig` or `inCluster` say.
+    /// The API server. Empty: as `kubeconfig` or `inCluster` say; without either the cluster that
+    /// this pod runs in, or else the environment's `KUBECONFIG`.
     #[cfg_attr(test, schemars(regex(pattern = r"^$|^https?://")))]
     pub(crate) url: String,
     /// The file with the bearer token that is sent.

@@ -18,13 +18,17 @@ use secrecy::SecretString;
 
 use super::page;
 use super::sessions::SESSION_LENGTH;
+use crate::bearer::brought;
+use crate::bearer::same;
 use crate::hub::HubState;
 
 /// On what ground a request is answered.
 #[derive(Debug, Clone)]
 pub(super) enum Caller {
-    /// Nobody is asked, or it brought the token itself.
-    Free,
+    /// Nobody is asked.
+    Anybody,
+    /// It brought this token.
+    Token(SecretString),
     /// It has logged in.
     Session(SecretString),
 }
@@ -53,7 +57,7 @@ pub(super) async fn authorize(
     mut request: Request,
     next: Next,
 ) -> Response {
-    if let Some(caller) = caller(&state, request.headers()) {
+    if let Some(caller) = caller(&state, request.headers()).await {
         request.extensions_mut().insert(caller);
         return next.run(request).await;
     }
@@ -94,13 +98,31 @@ fn is_no_site(host: &str) -> bool {
 }
 
 /// On what ground these headers may pass, if they may.
-pub(super) fn caller(state: &HubState, headers: &HeaderMap) -> Option<Caller> {
-    if state.ops_token.admits(headers) {
-        return Some(Caller::Free);
+pub(super) async fn caller(state: &HubState, headers: &HeaderMap) -> Option<Caller> {
+    let token = brought(headers).map(|token| Caller::Token(token.into()));
+    let session = session_id(headers).map(|id| Caller::Session(id.into()));
+    for caller in [Some(Caller::Anybody), token, session]
+        .into_iter()
+        .flatten()
+    {
+        if still_admits(state, &caller).await {
+            return Some(caller);
+        }
     }
-    let id = session_id(headers)?;
-    let caller = Caller::Session(id.to_owned().into());
-    state.ops.still_admits(&caller).then_some(caller)
+    None
+}
+
+/// Whether who was let in would be let in now: the session may be over, and the token another.
+pub(super) async fn still_admits(state: &HubState, caller: &Caller) -> bool {
+    let now = Instant::now();
+    let Some(token) = state.ops_token.current(now).await else {
+        return true;
+    };
+    match caller {
+        Caller::Anybody => false,
+        Caller::Token(said) => same(said.expose_secret(), &token),
+        Caller::Session(id) => state.ops.sessions().holds(id.expose_secret(), &token, now),
+    }
 }
 
 /// Takes the token of the login's form and begins a session.
@@ -109,9 +131,9 @@ pub(super) async fn login(State(state): State<Arc<HubState>>, request: Request) 
     if !is_from_here(&head.headers) {
         return elsewhere();
     }
-    if !state.ops_token.is_asked() {
+    let Some(token) = state.ops_token.current(Instant::now()).await else {
         return back(None);
-    }
+    };
     // Not looked at what comes too fast: nobody learns whether it was right.
     if !state.ops.sessions().may_guess(Instant::now()) {
         let mut answer = page::login(Some("Too many tries. Wait a moment and try again."));
@@ -121,7 +143,7 @@ pub(super) async fn login(State(state): State<Arc<HubState>>, request: Request) 
         return answer;
     }
     let said = token_of(body).await;
-    if !said.is_some_and(|said| state.ops_token.is(said.expose_secret())) {
+    if !said.is_some_and(|said| same(said.expose_secret(), &token)) {
         tracing::warn!("a login with a wrong token");
         let mut answer = page::login(Some("That is not the token."));
         *answer.status_mut() = StatusCode::UNAUTHORIZED;
@@ -138,7 +160,7 @@ pub(super) async fn login(State(state): State<Arc<HubState>>, request: Request) 
         id.expose_secret(),
         SESSION_LENGTH.as_secs()
     );
-    state.ops.sessions().begin(id, Instant::now());
+    state.ops.sessions().begin(id, token, Instant::now());
     back(Some(&cookie))
 }
 

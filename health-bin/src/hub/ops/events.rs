@@ -18,10 +18,13 @@ use axum::http::StatusCode;
 use axum::http::header;
 use axum::response::IntoResponse;
 use axum::response::Response;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::access;
 use super::access::Caller;
 use super::bad_request;
 use super::listing::Counts;
@@ -47,12 +50,16 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Tells proxies of a well-known kind that an answer is not to be held back.
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
+/// Whether a reader may still read.
+type Admitted = Box<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>;
+
 /// One reader's place.
 struct Reader {
     stream: Arc<Stream>,
     filter: Filter,
-    /// Whether it may still read.
-    admitted: Box<dyn Fn() -> bool + Send + Sync>,
+    admitted: Admitted,
+    /// When that is asked next, also of a stream that always has something to tell.
+    ask_at: Instant,
     /// The number of the last transition that was looked at.
     seen: u64,
     newest: watch::Receiver<u64>,
@@ -97,7 +104,10 @@ pub(super) async fn events(
     };
     let told = Counts::of(&state.fleet.lock().fleet);
     let stop = state.stop.clone();
-    let admitted = Box::new(move || state.ops.still_admits(&caller));
+    let admitted: Admitted = Box::new(move || {
+        let (state, caller) = (Arc::clone(&state), caller.clone());
+        async move { access::still_admits(&state, &caller).await }.boxed()
+    });
     let reader = Reader::new(stream, filter, admitted, told, stop, &start);
     let body = stream::unfold((reader, place), async |(mut reader, place)| {
         let text = reader.next().await?;
@@ -116,7 +126,7 @@ impl Reader {
     fn new(
         stream: Arc<Stream>,
         filter: Filter,
-        admitted: Box<dyn Fn() -> bool + Send + Sync>,
+        admitted: Admitted,
         told: Counts,
         stop: watch::Receiver<bool>,
         start: &Start,
@@ -137,6 +147,7 @@ impl Reader {
             stream,
             filter,
             admitted,
+            ask_at: Instant::now() + COMMENT_EVERY,
             seen,
             told,
             stop,
@@ -151,7 +162,7 @@ impl Reader {
             return Some(first);
         }
         loop {
-            if *self.stop.borrow() {
+            if *self.stop.borrow() || !self.is_admitted().await {
                 return None;
             }
             let mut text = String::new();
@@ -167,7 +178,7 @@ impl Reader {
                 continue;
             }
             tokio::select! {
-                _ = self.stop.wait_for(|stop| *stop) => return None,
+                changed = self.stop.changed() => changed.ok()?,
                 changed = self.newest.changed() => changed.ok()?,
                 changed = self.counts.changed() => {
                     changed.ok()?;
@@ -175,11 +186,19 @@ impl Reader {
                 }
                 () = tokio::time::sleep_until(self.comment_at) => {
                     self.comment_at = Instant::now() + COMMENT_EVERY;
-                    // A session that has ended reads no further.
-                    return (self.admitted)().then(|| ":\n\n".to_owned());
+                    return self.is_admitted().await.then(|| ":\n\n".to_owned());
                 }
             }
         }
+    }
+
+    /// Whether it may still read: a session that has ended reads no further.
+    async fn is_admitted(&mut self) -> bool {
+        if Instant::now() < self.ask_at {
+            return true;
+        }
+        self.ask_at = Instant::now() + COMMENT_EVERY;
+        (self.admitted)().await
     }
 
     /// Writes what came since, one batch of it; says whether there is no more for now.

@@ -35,9 +35,9 @@ const SESSION_HERE: &str = "{{session}}";
 
 /// Shows the fleet to who may see it, and the login to everybody else.
 pub(super) async fn page(State(state): State<Arc<HubState>>, headers: HeaderMap) -> Response {
-    match access::caller(&state, &headers) {
+    match access::caller(&state, &headers).await {
         None => login(None),
-        Some(Caller::Free) => fleet(false),
+        Some(Caller::Anybody | Caller::Token(_)) => fleet(false),
         Some(Caller::Session(_)) => fleet(true),
     }
 }

@@ -3,6 +3,7 @@
 //! A pure decision: time and chance are arguments.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -24,6 +25,8 @@ pub(super) struct Sessions {
 #[derive(Debug)]
 struct Session {
     id: SecretString,
+    /// What it was begun with: where the token is another, it is over.
+    token: Arc<SecretString>,
     ends: Instant,
 }
 
@@ -63,21 +66,23 @@ impl Sessions {
         may
     }
 
-    /// Begins a session with an id that nobody can guess.
-    pub(super) fn begin(&mut self, id: SecretString, now: Instant) {
+    /// Begins a session with an id that nobody can guess, for who said this token.
+    pub(super) fn begin(&mut self, id: SecretString, token: Arc<SecretString>, now: Instant) {
         self.end_old(now);
         if self.open.len() == SESSIONS_MAX {
             self.open.pop_front();
         }
         let ends = now + SESSION_LENGTH;
-        self.open.push_back(Session { id, ends });
+        self.open.push_back(Session { id, token, ends });
     }
 
-    /// Whether a session of this id is open. Every one is compared, so that time tells nothing.
-    pub(super) fn holds(&self, id: &str, now: Instant) -> bool {
+    /// Whether a session of this id is open while `token` is asked for. Every one is compared, so
+    /// that time tells nothing.
+    pub(super) fn holds(&self, id: &str, token: &SecretString, now: Instant) -> bool {
         let mut held = false;
         for session in &self.open {
-            held |= same(id, &session.id) & (now < session.ends);
+            let is_its = same(id, &session.id) & same(token.expose_secret(), &session.token);
+            held |= is_its & (now < session.ends);
         }
         held
     }
@@ -103,14 +108,20 @@ mod tests {
     fn a_session_lasts_until_its_end_or_its_logout() {
         let now = Instant::now();
         let mut sessions = Sessions::new(now);
-        sessions.begin("alice".into(), now);
-        sessions.begin("bob".into(), now + secs(1));
-        assert!(sessions.holds("alice", now) && sessions.holds("bob", now));
-        assert!(!sessions.holds("", now) && !sessions.holds("alic", now));
+        let token = Arc::new(SecretString::from("t"));
+        sessions.begin("alice".into(), Arc::clone(&token), now);
+        sessions.begin("bob".into(), Arc::clone(&token), now + secs(1));
+        let holds = |sessions: &Sessions, id: &str, now| sessions.holds(id, &token, now);
+        assert!(holds(&sessions, "alice", now) && holds(&sessions, "bob", now));
+        assert!(!holds(&sessions, "", now) && !holds(&sessions, "alic", now));
         sessions.end("bob");
-        assert!(!sessions.holds("bob", now));
-        assert!(sessions.holds("alice", now + SESSION_LENGTH - secs(1)));
-        assert!(!sessions.holds("alice", now + SESSION_LENGTH));
+        assert!(!holds(&sessions, "bob", now));
+        assert!(holds(&sessions, "alice", now + SESSION_LENGTH - secs(1)));
+        assert!(!holds(&sessions, "alice", now + SESSION_LENGTH));
+        assert!(
+            !sessions.holds("alice", &"new".into(), now),
+            "another token"
+        );
         assert!(
             !format!("{sessions:?}").contains("alice"),
             "an id is a secret"
@@ -121,12 +132,16 @@ mod tests {
     fn the_oldest_session_ends_where_there_are_too_many() {
         let now = Instant::now();
         let mut sessions = Sessions::new(now);
+        let token = Arc::new(SecretString::from("t"));
         for number in 0..=SESSIONS_MAX {
-            sessions.begin(number.to_string().into(), now);
+            sessions.begin(number.to_string().into(), Arc::clone(&token), now);
         }
-        assert!(!sessions.holds("0", now));
-        assert!(sessions.holds("1", now) && sessions.holds(&SESSIONS_MAX.to_string(), now));
-        sessions.begin("late".into(), now + SESSION_LENGTH);
+        assert!(!sessions.holds("0", &token, now));
+        assert!(
+            sessions.holds("1", &token, now)
+                && sessions.holds(&SESSIONS_MAX.to_string(), &token, now)
+        );
+        sessions.begin("late".into(), token, now + SESSION_LENGTH);
         assert_eq!(sessions.open.len(), 1, "those that have ended are not kept");
     }
 

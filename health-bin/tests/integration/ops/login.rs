@@ -9,7 +9,9 @@ use super::expecting;
 use crate::support::Answer;
 use crate::support::Program;
 use crate::support::ask;
+use crate::support::eventually;
 use crate::support::get;
+use crate::support::secs;
 
 const TOKEN: &str = "l00k & see";
 
@@ -108,6 +110,34 @@ async fn nobody_gets_in_by_a_wrong_token_a_made_up_cookie_or_the_form_of_another
 }
 
 #[tokio::test]
+async fn another_token_in_the_file_ends_what_the_old_one_opened() {
+    let (hub, ops, folder) = locked().await;
+    let cookie = set_cookie(&login(ops, RIGHT, &[]).await);
+    let cookie = cookie.split(';').next().expect("a value");
+    let token = folder.path().join("ops-token");
+    std::fs::write(&token, " \n").expect("it can be written");
+    let told = "the last good files are used";
+    eventually("the empty file is told", secs(10), || async {
+        assert!(admits(ops, TOKEN).await, "{}", hub.log());
+        hub.log().contains(told).then_some(())
+    })
+    .await;
+    std::fs::write(&token, "another\n").expect("it can be written");
+    eventually("the new token is taken", secs(10), || async {
+        admits(ops, "another").await.then_some(())
+    })
+    .await;
+    for header in [
+        ("Authorization", format!("Bearer {TOKEN}")),
+        ("Cookie", cookie.to_owned()),
+    ] {
+        let answer = get(ops, "/fleet", &[(header.0, &header.1)]).await;
+        assert_eq!(answer.expect("an answer").status, 401, "{header:?}");
+    }
+    assert!(!hub.log().contains("another"), "{}", hub.log());
+}
+
+#[tokio::test]
 async fn guesses_that_come_too_fast_are_not_looked_at() {
     let (_hub, ops, _folder) = locked().await;
     let mut refused = 0;
@@ -151,6 +181,13 @@ async fn locked() -> (Program, SocketAddr, TempDir) {
     let more = format!(", tokenFile: {}", token.display());
     let (hub, ops, _tokens) = expecting(&["root/edge-1"], &more).await;
     (hub, ops, folder)
+}
+
+/// Whether a monitor may look that brings this token.
+async fn admits(ops: SocketAddr, token: &str) -> bool {
+    let bearer = format!("Bearer {token}");
+    let answer = get(ops, "/fleet", &[("Authorization", &bearer)]).await;
+    answer.expect("an answer").status == 200
 }
 
 async fn login(ops: SocketAddr, body: &str, headers: &[(&str, &str)]) -> Answer {

@@ -1,3 +1,4 @@
+use std::future::ready;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
@@ -134,6 +135,24 @@ async fn a_silent_stream_is_kept_open_by_comments_until_its_session_ends() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stream_that_is_never_silent_ends_with_its_session_too() {
+    let room = Room::new();
+    let mut reader = room.reader("", &Start::default());
+    reader.next().await.unwrap();
+    room.admitted.store(false, Ordering::Relaxed);
+    let ended = Instant::now();
+    while ended.elapsed() <= COMMENT_EVERY {
+        room.change("edge-1", FleetVerdict::Lost);
+        if reader.next().await.is_none() {
+            assert_eq!(ended.elapsed(), COMMENT_EVERY);
+            return;
+        }
+        tokio::time::sleep(COMMENT_EVERY / 5).await;
+    }
+    panic!("it still reads after {:?}", ended.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn counts_are_told_when_they_change_and_at_most_once_a_second() {
     let room = Room::new();
     let mut reader = room.reader("", &Start::default());
@@ -190,7 +209,7 @@ impl Room {
         Reader::new(
             Arc::clone(&self.stream),
             Filter::parse(query).unwrap(),
-            Box::new(move || admitted.load(Ordering::Relaxed)),
+            Box::new(move || ready(admitted.load(Ordering::Relaxed)).boxed()),
             Counts::default(),
             self.stop.subscribe(),
             start,

@@ -16,7 +16,7 @@ use anyhow::Context;
 /// Something that is made from files.
 ///
 /// Nobody waits for a disk that hangs but the one who looked; all others get what there is.
-pub(super) struct Reloaded<T> {
+pub(crate) struct Reloaded<T> {
     /// The configuration's key, for the log.
     key: &'static str,
     paths: Vec<PathBuf>,
@@ -45,7 +45,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 impl<T: Send + Sync + 'static> Reloaded<T> {
     /// Reads the files for the first time, with whatever is wrong with them as an error.
-    pub(super) fn read<M>(
+    pub(crate) fn read<M>(
         key: &'static str,
         paths: Vec<PathBuf>,
         make: M,
@@ -74,7 +74,7 @@ impl<T: Send + Sync + 'static> Reloaded<T> {
     }
 
     /// What there is, without looking at the files.
-    pub(super) fn last(&self) -> Arc<T> {
+    pub(crate) fn last(&self) -> Arc<T> {
         Arc::clone(&self.lock().value)
     }
 
@@ -83,7 +83,7 @@ impl<T: Send + Sync + 'static> Reloaded<T> {
     /// # Cancel safety
     ///
     /// The files that are being looked at are looked at to the end.
-    pub(super) async fn current(self: &Arc<Self>, now: Instant) -> Arc<T> {
+    pub(crate) async fn current(self: &Arc<Self>, now: Instant) -> Arc<T> {
         {
             let mut state = self.lock();
             if state.looking || now < state.look_at {
