@@ -40,7 +40,8 @@ pub enum EventKind {
         attempt: u32,
         /// Why, with all causes.
         error: String,
-        /// Whether the last attempt succeeded or failed for another reason: worth telling people.
+        /// Whether this error was not told yet since a beat arrived at its first attempt: worth
+        /// telling people.
         is_news: bool,
     },
     /// An interval ended without an acknowledgement.
