@@ -3,6 +3,7 @@
 use std::time::Duration;
 use std::time::Instant;
 
+use health_heartbeat::Acknowledgement;
 use health_heartbeat::HolderIdentity;
 
 /// Who holds the Lease, as far as we know.
@@ -25,9 +26,22 @@ pub struct Held {
     pub until: Instant,
 }
 
+/// How soon who stands by looks again whether the Lease is its own by now: a look costs no request.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
 // === impl Tenure ===
 
 impl Tenure {
+    /// What a transport answers that only the holder uses, while another one is that.
+    #[must_use]
+    pub fn standing_by(&self) -> Option<Acknowledgement> {
+        let other = self.other.clone()?;
+        Some(Acknowledgement {
+            again_within: Some(LOOK_AGAIN),
+            ..Acknowledgement::standing_by(other)
+        })
+    }
+
     /// Whether the Lease is ours at `now`, when the machine has slept for `slept` since its boot, as
     /// [`slept`](crate::slept) says.
     #[must_use]

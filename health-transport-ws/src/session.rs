@@ -82,6 +82,8 @@ pub enum SessionOutput {
 pub struct Pong {
     /// What it carries; a Wave 4 peer sends nothing.
     pub payload: Option<Box<RawValue>>,
+    /// The same as an acknowledgement; a default one where it carries none.
+    pub acknowledgement: AcknowledgementPayload,
     /// From the ping to its pong.
     pub round_trip: Duration,
 }
@@ -284,7 +286,8 @@ impl Session {
 
     fn handle_pong(&mut self, message: &Message, now: Instant) {
         let acknowledgement = message.decode::<AcknowledgementPayload>();
-        let sequence = acknowledgement.ok().flatten().and_then(|ack| ack.sequence);
+        let acknowledgement = acknowledgement.ok().flatten().unwrap_or_default();
+        let sequence = acknowledgement.sequence;
         let mut answered = self.in_flight.answered(sequence);
         if answered.is_none() {
             tracing::debug!(?sequence, "ignored a pong that answers no ping");
@@ -293,6 +296,7 @@ impl Session {
         while let Some((ping, sent)) = answered {
             let pong = Pong {
                 payload: message.payload.clone(),
+                acknowledgement: acknowledgement.clone(),
                 round_trip: now.saturating_duration_since(sent),
             };
             self.outputs
@@ -342,17 +346,4 @@ pub struct TooManyPings(pub usize);
 fn retry_after(message: &Message) -> Option<Duration> {
     let payload = message.decode::<ClosePayload>().ok().flatten()?;
     payload.retry_after_seconds.and_then(duration)
-}
-
-// === impl Pong ===
-
-impl Pong {
-    /// What it carries, as an acknowledgement; a default one where it carries none.
-    #[must_use]
-    pub fn acknowledgement(&self) -> AcknowledgementPayload {
-        self.payload
-            .as_deref()
-            .and_then(|payload| serde_json::from_str(payload.get()).ok())
-            .unwrap_or_default()
-    }
 }

@@ -61,7 +61,7 @@ impl HeartbeatTransport for WebsocketTransport {
             .map_err(|error| {
                 BeatError::new("failed to send the heartbeat over the tunnel").with_source(error)
             })?;
-        let acknowledgement = pong.acknowledgement();
+        let acknowledgement = pong.acknowledgement;
         Ok(Acknowledgement {
             standing: Standing::Beating,
             interval: acknowledgement.interval_seconds.and_then(duration),

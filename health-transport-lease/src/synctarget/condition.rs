@@ -2,6 +2,7 @@
 
 use health_core::Carried;
 use health_core::HealthStatus;
+use health_core::reasons;
 use serde_json::Map;
 use serde_json::Value;
 
@@ -139,6 +140,12 @@ impl Condition {
             reason: names::SHUTTING_DOWN.to_owned(),
             message: "the agent is shutting down".to_owned(),
         }
+    }
+
+    /// Whether it says that there are no results yet.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        self.status == ConditionStatus::Unknown && self.reason == reasons::PENDING.as_str()
     }
 
     /// Whether this tells machines something else than `other`; messages may differ.

@@ -51,9 +51,10 @@ pub enum StatusEvent {
 pub enum StatusOutcome {
     /// The status was written.
     Written,
-    /// Nothing had changed since a write that is recent enough.
+    /// Nothing had changed since a write that is recent enough, or nothing is known yet that is
+    /// worth one.
     Suppressed {
-        /// Until then it is.
+        /// Until then that is so.
         until: Instant,
     },
     /// The status is not known to have been written.

@@ -57,6 +57,8 @@ pub struct StatusMachine {
     task: Option<Task>,
     flight: Option<Flight>,
     wait: Option<Instant>,
+    /// When the first beat came.
+    began: Option<Instant>,
     backoff: Backoff,
     outputs: VecDeque<StatusOutput>,
 }
@@ -89,6 +91,10 @@ enum Step {
     Put,
 }
 
+/// So long an agent that has just started has for the first results of its checks: as long as a
+/// check may take by default.
+const PENDING_GRACE: Duration = Duration::from_secs(10);
+
 /// A beat makes at most that many calls: a read, three dry runs, a write and two lost races.
 const CALLS_MAX: u32 = 9;
 /// The first wait between lost races, doubling to the longest.
@@ -113,6 +119,7 @@ impl StatusMachine {
             task: None,
             flight: None,
             wait: None,
+            began: None,
             backoff: Backoff::new(BACKOFF_BASE, BACKOFF_CAP, seed),
             outputs: VecDeque::new(),
         }
@@ -164,6 +171,7 @@ impl StatusMachine {
         }
         self.outputs.clear();
         self.wait = None;
+        self.began.get_or_insert(now);
         self.backoff.reset();
         let changed = self
             .written
@@ -220,6 +228,9 @@ impl StatusMachine {
             return self.call(Verb::GetTarget, Step::Get, now);
         };
         if leaving || self.dialect.is_some() {
+            if let Some(until) = self.pends_until(now) {
+                return self.done(StatusOutcome::Suppressed { until });
+            }
             let Some(draft) = self.draft(known.clone(), self.dialect, now) else {
                 return;
             };
@@ -234,6 +245,15 @@ impl StatusMachine {
             }
             None => self.fail_without_dialect(None),
         }
+    }
+
+    /// Until when nothing is written, since the checks have no results yet: each restart would show
+    /// Unknown for a moment, and what is so only after the shortest interval.
+    fn pends_until(&self, now: Instant) -> Option<Instant> {
+        let (task, began) = (self.task.as_ref()?, self.began?);
+        let until = began + PENDING_GRACE;
+        let pends = self.written.is_none() && task.condition.is_pending();
+        (pends && now < until).then_some(until)
     }
 
     /// The SyncTarget with the status that is to be written. A goodbye is no heartbeat.

@@ -133,7 +133,7 @@ impl SyncTargetTransport {
         let known = |tenure: &Tenure| is_held(tenure) || tenure.other.is_some();
         let waited = tokio::time::timeout_at(by.into(), tenure.wait_for(known)).await;
         match waited {
-            Ok(Ok(tenure)) => Ok(tenure.other.clone().map(Acknowledgement::standing_by)),
+            Ok(Ok(tenure)) => Ok(tenure.standing_by()),
             Ok(Err(_)) | Err(_) => {
                 let (objects, server) = (self.api.objects(), self.api.server());
                 Err(BeatError::new(format!(

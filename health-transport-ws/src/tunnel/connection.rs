@@ -7,6 +7,7 @@ use std::time::Instant;
 use std::time::SystemTime;
 
 use tokio::sync::oneshot;
+use tokio::task::yield_now;
 use tokio::time::timeout;
 use tokio::time::timeout_at;
 
@@ -48,6 +49,8 @@ pub(super) struct Connection<'a> {
     urgent: VecDeque<Outgoing>,
     waiting: HashMap<PingId, oneshot::Sender<Result<Pong, PingError>>>,
     parked: Option<Parked>,
+    /// Somebody was told of a pong, and has not had its turn.
+    answered: bool,
     alarm: Alarm,
 }
 
@@ -101,6 +104,7 @@ impl<'a> Connection<'a> {
             urgent: VecDeque::new(),
             waiting: HashMap::new(),
             parked: None,
+            answered: false,
             alarm: Alarm::new(now()),
             driver,
         }
@@ -115,6 +119,10 @@ impl<'a> Connection<'a> {
             if let Err(error) = self.send_next() {
                 self.session.handle_broken(error);
                 continue;
+            }
+            // Who waits for a pong goes on before the socket is looked at again.
+            if std::mem::take(&mut self.answered) {
+                yield_now().await;
             }
             match self.input().await {
                 Input::Close(request) => {
@@ -158,7 +166,7 @@ impl<'a> Connection<'a> {
                 SessionOutput::Answered { ping, pong } => {
                     if let Some(reply) = self.waiting.remove(&ping) {
                         // Who asked may be gone.
-                        let _ = reply.send(Ok(pong));
+                        self.answered |= reply.send(Ok(pong)).is_ok();
                     }
                 }
                 SessionOutput::Received(kind) => self.driver.metrics.received(&kind),

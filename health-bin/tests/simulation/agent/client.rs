@@ -316,7 +316,7 @@ impl Client {
 
 /// What a pong means, as `transport.rs` reads it.
 fn acknowledgement(pong: &Pong) -> Acknowledgement {
-    let payload = pong.acknowledgement();
+    let payload = &pong.acknowledgement;
     Acknowledgement {
         standing: Standing::Beating,
         interval: payload.interval_seconds.and_then(duration),

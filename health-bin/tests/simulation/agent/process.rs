@@ -7,7 +7,6 @@ use std::time::Duration;
 use std::time::Instant;
 
 use health_core::HealthStatus;
-use health_heartbeat::Acknowledgement;
 use health_heartbeat::AgentInput;
 use health_heartbeat::Heartbeat;
 use health_heartbeat::HeartbeatConfig;
@@ -396,9 +395,9 @@ impl Process {
         }
         if let Some(tenure) = self.tenure() {
             let held = tenure.is_held(here.now, here.slept);
-            if let Some(holder) = tenure.other.clone() {
+            if let Some(standing_by) = tenure.standing_by() {
                 self.gate = None;
-                return self.end(Lane::Status, Ok(Some(Acknowledgement::standing_by(holder))));
+                return self.end(Lane::Status, Ok(Some(standing_by)));
             }
             if !held {
                 return;

@@ -1,6 +1,7 @@
 use super::*;
 use crate::Objects;
 use crate::names;
+use crate::synctarget::ConditionStatus;
 use crate::synctarget::HeartbeatField;
 use crate::testing::Fault;
 use crate::testing::Model;
@@ -34,6 +35,38 @@ fn the_dialect_is_found_by_dry_runs_and_then_each_beat_is_one_write() {
             "2023-11-14T22:13:20Z"
         );
     }
+}
+
+#[test]
+fn an_agent_that_has_just_started_writes_once_its_checks_have_results() {
+    let pending = || Condition {
+        kind: names::SYNCER_READY,
+        status: ConditionStatus::Unknown,
+        severity: None,
+        reason: "Pending".to_owned(),
+        message: String::new(),
+    };
+    let mut world = World::new(Some(Dialect::Kcp));
+    let mut alice = agent(HeartbeatField::Auto);
+    assert_eq!(world.beat_with(&mut alice, pending()), "suppressed");
+    assert_eq!(
+        world.requests(),
+        ["GET ", "PUT status?dryRun=All&fieldValidation=Strict"],
+        "the server was asked"
+    );
+    assert_eq!(world.beat(&mut alice, HealthStatus::Healthy), "written");
+    assert_eq!(world.now, world.start, "at once");
+    world.sleep(20);
+    assert_eq!(world.beat_with(&mut alice, pending()), "written");
+
+    let mut bob = agent(HeartbeatField::Auto);
+    assert_eq!(world.beat_with(&mut bob, pending()), "suppressed");
+    world.sleep(10);
+    assert_eq!(
+        world.beat_with(&mut bob, pending()),
+        "written",
+        "not for ever"
+    );
 }
 
 #[test]
@@ -283,6 +316,11 @@ impl World {
     #[track_caller]
     fn beat(&mut self, agent: &mut StatusMachine, status: HealthStatus) -> &'static str {
         let condition = Condition::syncer_ready(&carried(status, status == HealthStatus::Healthy));
+        self.beat_with(agent, condition)
+    }
+
+    #[track_caller]
+    fn beat_with(&mut self, agent: &mut StatusMachine, condition: Condition) -> &'static str {
         let (wall, by) = (self.wall(), self.now + self.within);
         let input = StatusInput::Beat {
             condition,

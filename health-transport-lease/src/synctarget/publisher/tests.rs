@@ -61,6 +61,7 @@ async fn only_the_holder_of_the_lease_writes() {
     let answer = beat(&mut bob, HealthStatus::Unhealthy).await.unwrap();
     let holder = "alice_1".into();
     assert_eq!(answer.standing, Standing::StandingBy { holder });
+    assert_eq!(answer.again_within, Some(secs(1)), "it may hold it by then");
     assert_eq!(status(&server)["conditions"][0]["status"], "True");
 
     bob.release(now() + secs(5)).await.unwrap();
