@@ -412,7 +412,8 @@ impl Board {
         }
         self.revision.0 += 1;
         let health = Arc::clone(&entry.health);
-        if before.status == health.status {
+        // That a first look could not find out is news too, though it was Unknown before.
+        if before.status == health.status && before.reason != reasons::PENDING {
             return;
         }
         self.uncount(id, &health, before.status);

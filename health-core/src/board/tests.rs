@@ -258,6 +258,24 @@ fn each_change_of_a_status_is_remembered_with_what_it_was() {
 }
 
 #[test]
+fn a_first_look_that_finds_nothing_out_is_remembered() {
+    let mut board = Rig::new();
+    board.register("a");
+    for secs in 1..4 {
+        board.record("a", Outcome::unknown("NotStarted", "no such file"), secs);
+    }
+    let history: Vec<_> = board.0.history().iter().collect();
+    assert_eq!(history.len(), 1);
+    let first = &history[0];
+    assert_eq!(
+        (first.from, first.to),
+        (HealthStatus::Unknown, HealthStatus::Unknown)
+    );
+    let reasons = (first.from_reason.as_str(), first.reason.as_str());
+    assert_eq!(reasons, ("Pending", "NotStarted"));
+}
+
+#[test]
 fn the_history_is_bounded_and_keeps_the_newest() {
     let mut board = Rig::new();
     board.register("a");
