@@ -2,6 +2,8 @@
 
 mod answer;
 
+mod remedy;
+
 use std::io;
 use std::time::Duration;
 
@@ -72,7 +74,7 @@ pub enum DialError {
         source: io::Error,
     },
     /// The peer's certificate is not trusted, or ours is not.
-    #[error("failed to set up TLS with {address}")]
+    #[error("failed to set up TLS with {address}{}", remedy::remedy(source))]
     TlsHandshake {
         /// With whom.
         address: String,

@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 use tokio::sync::watch;
+use tracing::Instrument;
 
 use self::driver::Driver;
 use crate::CloseError;
@@ -99,7 +100,7 @@ impl Tunnel {
             close: close_requests,
         };
         let driver = Driver::new(config, report, lanes, state, Arc::clone(&routes));
-        tokio::spawn(driver.run());
+        tokio::spawn(driver.run().in_current_span());
         Self {
             pings,
             bulk,

@@ -13,6 +13,7 @@ use rcgen::Issuer;
 use rcgen::KeyPair;
 use rustls::RootCertStore;
 use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::server::WebPkiClientVerifier;
 use tokio::net::TcpListener;
@@ -43,6 +44,18 @@ async fn an_untrusted_server_is_refused_and_the_state_says_so() {
     let tunnel = Tunnel::spawn(config, None);
     error_saying(&tunnel, "failed to set up TLS with localhost").await;
     error_saying(&tunnel, "invalid peer certificate").await;
+    error_saying(&tunnel, "set caFile to the PEM of the authority").await;
+}
+
+/// What `openssl req -x509` makes is an authority by itself.
+#[tokio::test]
+async fn a_server_that_shows_an_authority_s_certificate_is_told_what_to_show() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new("itself");
+    let own = (authority.der.clone(), authority.key.serialize_der());
+    let server = Server::with(&authority, own).await;
+    let tunnel = Tunnel::spawn(config(folder.path(), &authority, server.port), None);
+    error_saying(&tunnel, "have that authority sign one for the hub").await;
 }
 
 #[tokio::test]
@@ -88,14 +101,15 @@ fn config(folder: &Path, authority: &Authority, port: u16) -> TunnelConfig {
 
 struct Authority {
     issuer: Issuer<'static, KeyPair>,
+    key: KeyPair,
     pem: String,
-    der: rustls::pki_types::CertificateDer<'static>,
+    der: CertificateDer<'static>,
 }
 
 impl Authority {
     fn new(name: &str) -> Self {
         let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new([]).unwrap();
+        let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params
             .distinguished_name
@@ -104,7 +118,8 @@ impl Authority {
         Self {
             pem: certificate.pem(),
             der: certificate.der().clone(),
-            issuer: Issuer::new(params, key),
+            issuer: Issuer::new(params, KeyPair::try_from(key.serialize_der()).unwrap()),
+            key,
         }
     }
 
@@ -135,6 +150,14 @@ struct Server {
 impl Server {
     async fn start(authority: &Authority) -> Self {
         let (certificate, key) = authority.sign("localhost");
+        let own = (certificate.der().clone(), key.serialize_der());
+        Self::with(authority, own).await
+    }
+
+    async fn with(
+        authority: &Authority,
+        (certificate, key): (CertificateDer<'static>, Vec<u8>),
+    ) -> Self {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut roots = RootCertStore::empty();
         roots.add(authority.der.clone()).unwrap();
@@ -143,12 +166,12 @@ impl Server {
                 .allow_unauthenticated()
                 .build()
                 .unwrap();
-        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let key = PrivateKeyDer::try_from(key).unwrap();
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_client_cert_verifier(verifier)
-            .with_single_cert(vec![certificate.der().clone()], key)
+            .with_single_cert(vec![certificate], key)
             .unwrap();
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let listener = TcpListener::bind("localhost:0").await.unwrap();
