@@ -19,6 +19,7 @@ use health_heartbeat::Requirement;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tracing::Instrument;
 
 use crate::bearer::BearerToken;
 use crate::config::AgentConfig;
@@ -126,7 +127,7 @@ impl Agent {
                 .with_seed(seed),
         );
         // It ends with the monitor.
-        tokio::spawn(transitions::log(monitor.transitions()));
+        tokio::spawn(transitions::log(monitor.transitions()).in_current_span());
         components::register_runtime(&monitor)?;
         let mut components = Components::new(monitor.clone());
         components.apply(&config.checks)?;

@@ -14,6 +14,7 @@ use health_core::ComponentName;
 use health_core::ComponentSpec;
 use health_core::Paired;
 use health_heartbeat::Identity;
+use tracing::Instrument;
 
 use crate::agent::Agent;
 use crate::agent::AgentSetup;
@@ -57,7 +58,8 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
         identity: identity("demo-hub", &Environment::new()),
         gates: Gates::default(),
     };
-    hub.config.server.bind = loopback(hub.config.server.bind.port());
+    hub.config.server.bind = free(hub.config.server.bind.port());
+    hub.config.ops.bind = free(hub.config.ops.bind.port());
     let hub = Hub::start(&hub, exporter.clone(), process.clone()).await?;
     let mut agents = Vec::new();
     for number in 1..=args.agents {
@@ -72,9 +74,10 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
             process: process.clone(),
             seed: rand_seed(),
         };
-        let agent = Agent::start(setup).await?;
+        let span = tracing::info_span!("agent", name = setup.config.sync_target.name);
+        let agent = Agent::start(setup).instrument(span.clone()).await?;
         start_engine(&agent, number)?;
-        agents.push(agent);
+        agents.push((agent, span));
     }
     print_where_to_look(&hub, &agents);
     let duration = args.duration.map(|duration| duration.0);
@@ -85,8 +88,8 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     say(&mut std::io::stdout(), "\nending cleanly ...");
     let end = async {
         let mut ends = tokio::task::JoinSet::new();
-        for agent in agents {
-            ends.spawn(agent.stop(Duration::ZERO));
+        for (agent, span) in agents {
+            ends.spawn(agent.stop(Duration::ZERO).instrument(span));
         }
         ends.join_all().await;
         hub.stop().await;
@@ -99,15 +102,13 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The first agent is on the default port, the others on free ones.
+/// The first agent is on the default port if that is free, the others on free ones.
 fn agent_config(number: u32, hub: SocketAddr) -> AgentConfig {
     let mut config = AgentConfig::default();
-    let port = if number == 1 {
-        config.server.bind.port()
-    } else {
-        0
+    config.server.bind = match number {
+        1 => free(config.server.bind.port()),
+        _ => loopback(0),
     };
-    config.server.bind = loopback(port);
     config.sync_target.name = format!("edge-{number}");
     WORKSPACE.clone_into(&mut config.sync_target.workspace);
     config.cluster.enabled = false;
@@ -141,15 +142,17 @@ fn start_engine(agent: &Agent, number: u32) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn print_where_to_look(hub: &Hub, agents: &[Agent]) {
+fn print_where_to_look(hub: &Hub, agents: &[(Agent, tracing::Span)]) {
     let mut out = std::io::stdout();
+    let program = std::env::args().next();
+    let program = program.unwrap_or_else(|| "syncer-health".to_owned());
     let ops = hub.ops_address();
     say(
         &mut out,
         "\nA hub and its agents run in this process. Look at the fleet, in a browser or here:\n",
     );
     say(&mut out, &format!("  http://{ops}/"));
-    let status = format!("  syncer-health status --url http://{ops} --watch");
+    let status = format!("  {program} status --url http://{ops} --watch");
     say(&mut out, &status);
     say(&mut out, &format!("  curl -s http://{ops}/fleet"));
     say(
@@ -161,7 +164,7 @@ fn print_where_to_look(hub: &Hub, agents: &[Agent]) {
         &mut out,
         "\nand at each agent, whose queue rises and falls within a minute:\n",
     );
-    for (number, agent) in agents.iter().enumerate().take(3) {
+    for (number, (agent, _)) in agents.iter().enumerate().take(3) {
         let address = agent.address();
         say(&mut out, &format!("  edge-{}", number + 1));
         for path in ["livez", "readyz?verbose", "startupz", "report", "metrics"] {
@@ -178,6 +181,15 @@ async fn sleep_or_forever(duration: Option<Duration>) {
     match duration {
         Some(duration) => tokio::time::sleep(duration).await,
         None => std::future::pending().await,
+    }
+}
+
+/// This port, or any where somebody has it.
+fn free(port: u16) -> SocketAddr {
+    let address = loopback(port);
+    match std::net::TcpListener::bind(address) {
+        Ok(_) => address,
+        Err(_) => loopback(0),
     }
 }
 

@@ -71,7 +71,7 @@ pub(super) fn spawn(
         changes,
         shared,
     };
-    tokio::spawn(beating.run(setup.transport));
+    tokio::spawn(beating.run(setup.transport).in_current_span());
     receiver
 }
 

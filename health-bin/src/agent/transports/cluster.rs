@@ -30,6 +30,16 @@ pub(super) async fn add(parts: &Parts<'_>, transports: &mut Transports) -> anyho
     let Some(cluster) = connect(parts).await? else {
         return Ok(());
     };
+    let from = match &config.cluster {
+        cluster if cluster.in_cluster => "cluster.inCluster",
+        cluster if !cluster.kubeconfig.is_empty() => "cluster.kubeconfig",
+        _ => "KUBECONFIG",
+    };
+    tracing::info!(
+        server = cluster.server(),
+        from,
+        "the cluster of the heartbeats"
+    );
     let target = &config.sync_target.name;
     let mut tenure = None;
     if config.heartbeat.lease.enabled {
