@@ -52,7 +52,8 @@ pub struct TransportSetup {
     pub transport: Box<dyn HeartbeatTransport>,
     /// How often it beats.
     pub config: HeartbeatConfig,
-    /// Whether a change of the agent's health brings its next beat forward. Such a transport keeps
+    /// Whether a change of the agent's health brings its next beat forward, and not only the first
+    /// results of its checks. Such a transport keeps
     /// its own interval, whatever another one is told, and limits its own rate.
     pub prompt: bool,
 }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
+use health_core::Carried;
 use health_core::PauseDetector;
 use health_core::Pulse;
 use health_core::Revision;
+use health_core::reasons;
 use tokio::sync::broadcast;
 use tokio::sync::watch;
 use tracing::Instrument;
@@ -64,6 +66,7 @@ pub(super) fn spawn(
         asked: now() + TICK,
         name,
         prompt: setup.prompt,
+        pending: true,
         counters: Counters::of(name),
         beat: Span::none(),
         snapshots,
@@ -79,6 +82,8 @@ struct Beating {
     machine: AgentMachine,
     name: TransportName,
     prompt: bool,
+    /// Every beat so far said that there are no results yet.
+    pending: bool,
     counters: Counters,
     /// The beat under way, through all its attempts.
     beat: Span,
@@ -148,6 +153,7 @@ impl Beating {
         span: Span,
     ) -> Result<Option<Action>, Abandoned> {
         let beat = heartbeat(&self.shared.config, self.machine.config(), sequence, now());
+        self.pending &= is_pending(&beat.carried);
         let mut attempt = pin!(attempt(transport, beat, by).instrument(span));
         loop {
             let input = tokio::select! {
@@ -168,6 +174,7 @@ impl Beating {
         let wake = self.machine.poll_timeout().map_or(tick, |at| at.min(tick));
         self.asked = wake;
         let leaves_at = self.shared.leaves_at;
+        let (source, prompt) = (&self.shared.config.source, self.prompt);
         let input = tokio::select! {
             released = self.shared.release.wait_for(|stage| *stage >= leaves_at) => {
                 released.map_err(|_| Abandoned)?;
@@ -176,7 +183,11 @@ impl Beating {
             Ok(()) = self.told.changed(), if !self.prompt => {
                 self.told.borrow_and_update().map(AgentInput::Interval)
             }
-            Ok(()) = self.changes.changed(), if self.prompt => Some(AgentInput::Prompt),
+            Ok(()) = self.changes.changed(), if prompt || self.pending => {
+                // The first results are told at once, later changes by who is prompt.
+                let told = prompt || !is_pending(&source.carried(now()));
+                told.then_some(AgentInput::Prompt)
+            }
             () = tokio::time::sleep_until(wake.into()) => Some(AgentInput::Timeout),
         };
         Ok(input)
@@ -345,4 +356,8 @@ fn log(transport: TransportName, event: &EventKind) {
             tracing::info!(%transport, acknowledged, "heartbeats ended with a goodbye");
         }
     }
+}
+
+fn is_pending(carried: &Carried) -> bool {
+    carried.verdict.reason == reasons::PENDING
 }

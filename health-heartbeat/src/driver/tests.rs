@@ -5,6 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use health_core::Board;
 use health_core::Carried;
+use health_core::ComponentSpec;
+use health_core::Outcome;
 use health_core::Probe;
 use health_core::ProbeRules;
 use health_core::Query;
@@ -86,6 +88,42 @@ async fn a_change_of_health_brings_a_prompt_transport_forward() {
     changes.send_replace(Revision::default());
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert_eq!(beats.lock().unwrap().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_results_are_told_at_once_and_later_ones_with_the_next_beat() {
+    let beats = Beats::default();
+    let (moved, changes) = watch::channel(Revision::default());
+    let mut board = Board::new(now());
+    let [one, other] = ["one", "other"].map(|name| {
+        let spec = ComponentSpec::new(name.parse().unwrap());
+        board.register(spec, now()).unwrap()
+    });
+    let board = Arc::new(Mutex::new(board));
+    let config = HeartbeaterConfig {
+        source: Arc::new(Shown(Arc::clone(&board))),
+        ..heartbeater_config(changes)
+    };
+    let setup = TransportSetup {
+        transport: Box::new(Scripted(Script::Answer, Arc::clone(&beats))),
+        config: HeartbeatConfig::default(),
+        prompt: false,
+    };
+    let _heartbeater = Heartbeater::spawn(&config, vec![setup]);
+    for (id, outcome, expected) in [
+        (one, Outcome::healthy(), 1),
+        (other, Outcome::healthy(), 2),
+        (one, Outcome::unhealthy("Refused", ""), 2),
+    ] {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        board
+            .lock()
+            .unwrap()
+            .record(id, outcome, Duration::ZERO, now());
+        moved.send_replace(Revision::default());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert_eq!(beats.lock().unwrap().len(), expected);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -179,12 +217,24 @@ struct Fine;
 
 impl HealthSource for Fine {
     fn carried(&self, now: Instant) -> Carried {
-        let mut board = Board::new(now);
-        Carried {
-            verdict: board.verdict(&Query::of(Scope::All), now),
-            readiness: board.probe(Probe::Readiness, ProbeRules::default(), &[], &[], now),
-            age: Duration::ZERO,
-        }
+        carried(&mut Board::new(now), now)
+    }
+}
+
+/// What a board shows.
+struct Shown(Arc<Mutex<Board>>);
+
+impl HealthSource for Shown {
+    fn carried(&self, now: Instant) -> Carried {
+        carried(&mut self.0.lock().unwrap(), now)
+    }
+}
+
+fn carried(board: &mut Board, now: Instant) -> Carried {
+    Carried {
+        verdict: board.verdict(&Query::of(Scope::All), now),
+        readiness: board.probe(Probe::Readiness, ProbeRules::default(), &[], &[], now),
+        age: Duration::ZERO,
     }
 }
 
