@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use health_checks::reasons::CONNECTING;
 use health_core::HealthStatus;
 use health_core::Transition;
 use health_core::reasons;
@@ -47,9 +48,11 @@ pub(super) fn render(
     json!({ "transitions": shown.collect::<Vec<_>>() })
 }
 
-/// That a component begins as it should, Pending and then Healthy, is nothing to tell.
+/// That a component begins as it should is nothing to tell: Pending and then Healthy, or a
+/// connection whose first attempt is under way.
 fn begins_well(transition: &Transition) -> bool {
-    transition.from_reason == reasons::PENDING && transition.to == HealthStatus::Healthy
+    let begins = transition.from_reason == reasons::PENDING;
+    begins && (transition.to == HealthStatus::Healthy || transition.reason.as_str() == CONNECTING)
 }
 
 fn tell(transition: &Transition) {
