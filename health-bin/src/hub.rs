@@ -232,7 +232,7 @@ impl Hub {
             exporter,
             process,
         });
-        state.expect_new_targets();
+        state.follow_tokens();
         tokio::spawn(Arc::clone(&state).follow_lead());
         let door = Door {
             tls,
@@ -351,9 +351,10 @@ impl HubState {
         (!*self.leads.borrow()).then_some("Standby")
     }
 
-    /// Expects the agents that tokens name, as often as their file changed.
-    fn expect_new_targets(&self) {
-        self.fleet.expect(self.auth.new_targets());
+    /// Expects the agents that tokens name, and no others for their sake, as often as the file of
+    /// the tokens changed.
+    fn follow_tokens(&self) {
+        self.auth.follow(|changes| self.fleet.expect(&changes));
     }
 
     /// Sends the tunnels to whichever hub leads, once this one does not any more.

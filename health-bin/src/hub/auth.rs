@@ -26,6 +26,7 @@ use crate::reloaded::Reloaded;
 
 mod tokens;
 
+pub(super) use tokens::TargetChanges;
 use tokens::Tokens;
 
 /// What is asked of those who dial in.
@@ -144,17 +145,18 @@ impl Auth {
         })
     }
 
-    /// The targets that tokens name, as often as the file changed: they are expected.
-    pub(super) fn new_targets(&self) -> Vec<AgentId> {
+    /// Hands over how the targets that tokens name have changed, if they have since the last time.
+    /// Changes come one after the other, so that no older one overtakes a newer one.
+    pub(super) fn follow(&self, tell: impl FnOnce(TargetChanges)) {
         let Some(tokens) = self.tokens.as_ref().map(|tokens| tokens.last()) else {
-            return Vec::new();
+            return;
         };
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.as_ref().is_some_and(|told| Arc::ptr_eq(told, &tokens)) {
-            return Vec::new();
+            return;
         }
-        *told = Some(Arc::clone(&tokens));
-        tokens.targets().cloned().collect()
+        tell(tokens.changes(told.as_deref()));
+        *told = Some(tokens);
     }
 
     /// Whose tunnel this is.

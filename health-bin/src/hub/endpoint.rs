@@ -68,7 +68,7 @@ async fn tunnel(
         name: upgrade.sync_target.as_deref(),
     };
     let admitted = state.auth.admit(claim, Instant::now()).await;
-    state.expect_new_targets();
+    state.follow_tokens();
     let id = match admitted {
         Ok(id) => id,
         Err(denied) => return refuse(&state, denied),

@@ -34,6 +34,7 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc;
 use tokio::sync::watch;
 
+use super::auth::TargetChanges;
 use super::ops::stream::Stream;
 use super::ops::stream::Transition;
 use super::plane::ControlPlane;
@@ -140,16 +141,24 @@ impl SharedFleet {
         self.told.notify_one();
     }
 
-    /// Expects agents, as far as there is room. They are known from the same moment on, so that
-    /// they are listed by their names.
-    pub(super) fn expect(&self, ids: Vec<AgentId>) {
-        let fleet = &mut self.lock().fleet;
-        let now = Instant::now();
-        for id in ids {
-            if let Some(agent) = fleet.admit(id, now) {
-                fleet.expect(agent);
+    /// Expects the agents that have a token now, as far as there is room, and no more those that
+    /// have none any more. They are known from the same moment on, so that they are listed by their
+    /// names.
+    pub(super) fn expect(&self, changes: &TargetChanges) {
+        let mut inner = self.lock();
+        for id in &changes.removed {
+            if let Some(agent) = inner.fleet.find(id) {
+                inner.fleet.unexpect(agent);
             }
         }
+        let now = Instant::now();
+        for id in &changes.added {
+            if let Some(agent) = inner.fleet.admit(id.clone(), now) {
+                inner.fleet.expect(agent);
+            }
+        }
+        drop(inner);
+        self.told.notify_one();
     }
 
     /// From now on, what is heard of `connection` is heard of `id`; not where there is no room for

@@ -149,9 +149,9 @@ async fn a_token_file_that_changed_is_read_again() {
     config.auth.token_file = path.to_str().unwrap().to_owned();
     let start = Instant::now();
     let auth = Auth::read(&config, None, start).unwrap();
-    assert_eq!(auth.new_targets().len(), 2);
-    assert!(auth.new_targets().is_empty(), "nothing is new");
-    std::fs::write(&path, "\"-/edge-3\": new\n").unwrap();
+    assert_eq!(told(&auth).map(|changes| changes.added.len()), Some(2));
+    assert_eq!(told(&auth), None, "nothing is new");
+    std::fs::write(&path, "\"-/edge-2\": other\n\"-/edge-3\": new\n").unwrap();
     let bearer = SecretString::from("new");
     let claim = Claim {
         certified: None,
@@ -161,7 +161,11 @@ async fn a_token_file_that_changed_is_read_again() {
     };
     let later = start + Duration::from_secs(2);
     assert_eq!(auth.admit(claim, later).await, Ok(id("", "edge-3")));
-    assert_eq!(auth.new_targets(), [id("", "edge-3")]);
+    let changes = TargetChanges {
+        added: vec![id("", "edge-3")],
+        removed: vec![id("root:org:edge", "edge-1")],
+    };
+    assert_eq!(told(&auth), Some(changes));
     std::fs::write(&path, "rubbish").unwrap();
     let later = later + Duration::from_secs(2);
     assert_eq!(auth.admit(claim, later).await, Ok(id("", "edge-3")));
@@ -204,6 +208,12 @@ async fn check(
             assert!(why.contains(says), "{claim:?}: {why}");
         }
     }
+}
+
+fn told(auth: &Auth) -> Option<TargetChanges> {
+    let mut told = None;
+    auth.follow(|changes| told = Some(changes));
+    told
 }
 
 fn with_tokens(file: &'static str, anonymous: bool) -> Auth {

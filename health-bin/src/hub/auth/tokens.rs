@@ -28,6 +28,13 @@ pub(super) struct Tokens {
     targets: HashSet<AgentId>,
 }
 
+/// Which targets have a token now and had none, and the other way round.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(in crate::hub) struct TargetChanges {
+    pub(in crate::hub) added: Vec<AgentId>,
+    pub(in crate::hub) removed: Vec<AgentId>,
+}
+
 // === impl Tokens ===
 
 impl Tokens {
@@ -74,8 +81,14 @@ impl Tokens {
         self.targets.contains(id)
     }
 
-    pub(super) fn targets(&self) -> impl Iterator<Item = &AgentId> {
-        self.targets.iter()
+    /// How the targets differ from those of the tokens `before`.
+    pub(super) fn changes(&self, before: Option<&Self>) -> TargetChanges {
+        let nobody = HashSet::new();
+        let before = before.map_or(&nobody, |before| &before.targets);
+        TargetChanges {
+            added: self.targets.difference(before).cloned().collect(),
+            removed: before.difference(&self.targets).cloned().collect(),
+        }
     }
 
     fn hash(&self, token: &SecretString) -> u64 {
@@ -101,7 +114,7 @@ mod tests {
             .map(|number| format!("\"root:org/edge-{number}\": token-{number}\n"))
             .collect();
         let tokens = Tokens::parse(lines.concat().as_bytes()).unwrap();
-        assert_eq!(tokens.targets().count(), 2_000);
+        assert_eq!(tokens.changes(None).added.len(), 2_000);
         for number in 0..2_000 {
             let owner = tokens.owner(&format!("token-{number}").into()).unwrap();
             assert_eq!(owner.to_string(), format!("root:org/edge-{number}"));
