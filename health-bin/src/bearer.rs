@@ -41,6 +41,14 @@ impl BearerToken {
             None => None,
         }
     }
+
+    /// Looks at its file now.
+    #[cfg(feature = "hub")]
+    pub(crate) async fn look_again(&self, now: Instant) {
+        if let Some(token) = &self.0 {
+            token.look_again(now).await;
+        }
+    }
 }
 
 /// The token that a request with these headers brings.

@@ -17,6 +17,7 @@ use health_heartbeat::Identity;
 use health_transport_ws::CloseReason;
 use health_transport_ws::TunnelEvent;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
 use tokio::sync::watch;
@@ -57,6 +58,8 @@ mod door;
 mod registry;
 
 mod endpoint;
+
+mod lookout;
 
 mod fleet;
 
@@ -107,8 +110,11 @@ pub(crate) struct HubSetup {
 struct HubState {
     fleet: Arc<SharedFleet>,
     auth: Auth,
+    tls: Option<ServerTls>,
     ops: ops::OpsState,
     ops_token: BearerToken,
+    /// Somebody wants the files of all of these looked at now.
+    look_again: Notify,
     events: mpsc::Sender<TunnelEvent>,
     connections: AtomicU64,
     /// One place for each tunnel.
@@ -162,6 +168,10 @@ impl Reload for Hub {
     fn take(&mut self, running: &mut HubConfig, new: &HubConfig) -> anyhow::Result<()> {
         running.take(new);
         Ok(())
+    }
+
+    fn look_again(&self) {
+        self.state.look_again.notify_one();
     }
 }
 
@@ -218,8 +228,10 @@ impl Hub {
         let state = Arc::new(HubState {
             fleet,
             auth,
+            tls: tls.clone(),
             ops: ops_state,
             ops_token,
+            look_again: Notify::new(),
             events,
             connections: AtomicU64::new(0),
             places: Arc::new(Semaphore::new(connections.tunnels)),
@@ -234,6 +246,7 @@ impl Hub {
         });
         state.follow_tokens();
         tokio::spawn(Arc::clone(&state).follow_lead());
+        tokio::spawn(lookout::run(Arc::clone(&state)));
         let door = Door {
             tls,
             router: endpoint::router(Arc::clone(&state)),
@@ -352,9 +365,21 @@ impl HubState {
     }
 
     /// Expects the agents that tokens name, and no others for their sake, as often as the file of
-    /// the tokens changed.
+    /// the tokens changed; and ends the tunnels that came in by what is no token any more.
     fn follow_tokens(&self) {
-        self.auth.follow(|changes| self.fleet.expect(&changes));
+        self.auth.follow(|tokens, changes| {
+            self.fleet.expect(changes);
+            for connection in self.registry.revoked(|mark| tokens.holds(mark)) {
+                let agent = self.fleet.lock().owner(connection);
+                tracing::info!(
+                    agent,
+                    "the token that it showed is not in auth.tokenFile any more: its tunnel is \
+                     closed"
+                );
+                let reason = CloseReason::Other(endpoint::TOKEN_GONE.to_owned());
+                self.registry.close(connection, reason, None);
+            }
+        });
     }
 
     /// Sends the tunnels to whichever hub leads, once this one does not any more.

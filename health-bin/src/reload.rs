@@ -38,6 +38,10 @@ pub(crate) trait Reload {
     /// Takes what it can of `new` over into `running`, which is what it runs by: all of it, or
     /// nothing where something is wrong.
     fn take(&mut self, running: &mut Self::Config, new: &Self::Config) -> anyhow::Result<()>;
+
+    /// Has the files looked at that the configuration names, whatever becomes of it. For what looks
+    /// at them by itself whenever it needs them, there is nothing to do.
+    fn look_again(&self) {}
 }
 
 /// The file is looked at so often: as a kubelet does not bring a changed one sooner either, and
@@ -121,6 +125,7 @@ pub(crate) async fn until_end<R: Reload>(
             Wish::End => return,
             Wish::Reload => {
                 manager.reloading();
+                runs.look_again();
                 again(runs, &mut running, source.read()).await;
                 manager.reloaded();
             }

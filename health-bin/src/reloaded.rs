@@ -38,8 +38,22 @@ struct State<T> {
     told: Option<String>,
 }
 
+/// What a look at the files came to.
+enum Looked<T> {
+    /// They are as they last were good.
+    Same,
+    /// They are being written.
+    Unsettled,
+    /// They are others, and good.
+    New(u64, T),
+}
+
 /// The files are read so often at most, however many dial in.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Files that changed are taken once they stay the same for so long: half of a file of tokens is a
+/// good one too, and would throw out those that are in the other half.
+const SETTLED: Duration = Duration::from_millis(100);
 
 // === impl Reloaded ===
 
@@ -84,39 +98,48 @@ impl<T: Send + Sync + 'static> Reloaded<T> {
     ///
     /// The files that are being looked at are looked at to the end.
     pub(crate) async fn current(self: &Arc<Self>, now: Instant) -> Arc<T> {
-        {
-            let mut state = self.lock();
-            if state.looking || now < state.look_at {
-                return Arc::clone(&state.value);
-            }
-            state.looking = true;
-            state.look_at = now + LOOK_EVERY;
-        }
-        let this = Arc::clone(self);
-        let looked = tokio::task::spawn_blocking(move || this.look()).await;
-        if looked.is_err() {
-            tracing::error!("{}: reading the files panicked", self.key);
-            self.lock().looking = false;
+        let is_due = now >= self.lock().look_at;
+        if is_due {
+            self.look_again(now).await;
         }
         self.last()
     }
 
-    fn look(&self) {
+    /// Looks at the files, however lately somebody did; not where somebody does just now.
+    ///
+    /// # Cancel safety
+    ///
+    /// As of [`current`](Self::current).
+    pub(crate) async fn look_again(self: &Arc<Self>, now: Instant) {
+        {
+            let mut state = self.lock();
+            if state.looking {
+                return;
+            }
+            state.looking = true;
+            state.look_at = now + LOOK_EVERY;
+        }
+        // Who asked may be gone before the end.
+        let look = tokio::spawn(Arc::clone(self).look());
+        if let Err(error) = look.await {
+            tracing::error!(%error, "{}: the files could not be looked at", self.key);
+            self.lock().looking = false;
+        }
+    }
+
+    async fn look(self: Arc<Self>) {
         let seen = self.lock().seen;
-        let looked = read(&self.paths).and_then(|contents| {
-            let now = self.hasher.hash_one(&contents);
-            let made = (now != seen).then(|| (self.make)(&contents)).transpose();
-            Ok((now, made?))
-        });
+        let looked = self.made_unless(seen).await;
         let mut state = self.lock();
         state.looking = false;
         match looked {
-            Ok((_, None)) if state.told.is_none() => {}
-            Ok((_, None)) => {
+            Ok(Looked::Unsettled) => {}
+            Ok(Looked::Same) if state.told.is_none() => {}
+            Ok(Looked::Same) => {
                 tracing::info!("{}: the files are as they last were good", self.key);
                 state.told = None;
             }
-            Ok((now, Some(value))) => {
+            Ok(Looked::New(now, value)) => {
                 tracing::info!("{}: the files were read again", self.key);
                 state.value = Arc::new(value);
                 state.seen = now;
@@ -130,6 +153,34 @@ impl<T: Send + Sync + 'static> Reloaded<T> {
                 }
             }
         }
+    }
+
+    /// What the files say, unless they say what was `seen` before.
+    async fn made_unless(self: &Arc<Self>, seen: u64) -> anyhow::Result<Looked<T>> {
+        let contents = self.aside(|this| read(&this.paths)).await?;
+        let now = self.hasher.hash_one(&contents);
+        if now == seen {
+            return Ok(Looked::Same);
+        }
+        tokio::time::sleep(SETTLED).await;
+        self.aside(move |this| {
+            if read(&this.paths)? == contents {
+                Ok(Looked::New(now, (this.make)(&contents)?))
+            } else {
+                Ok(Looked::Unsettled)
+            }
+        })
+        .await
+    }
+
+    /// Works on a thread that may wait for a disk.
+    async fn aside<R: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> anyhow::Result<R> + Send + 'static,
+    ) -> anyhow::Result<R> {
+        let this = Arc::clone(self);
+        let done = tokio::task::spawn_blocking(move || work(&this)).await;
+        done.context("reading the files panicked")?
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
@@ -155,6 +206,8 @@ fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<Vec<u8>>> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
 
     #[tokio::test]
@@ -187,6 +240,42 @@ mod tests {
         let early = start + LOOK_EVERY - Duration::from_millis(1);
         assert_eq!(*number.current(early).await, 1);
         assert_eq!(*number.current(start + LOOK_EVERY).await, 2);
+    }
+
+    #[tokio::test]
+    async fn who_asks_for_it_has_the_files_looked_at_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("number");
+        std::fs::write(&path, "1").unwrap();
+        let start = Instant::now();
+        let number = Reloaded::read("key", vec![path.clone()], parse, start).unwrap();
+        std::fs::write(&path, "2").unwrap();
+        number.look_again(start).await;
+        assert_eq!(*number.last(), 2);
+    }
+
+    /// Each part of it would be a good file.
+    #[tokio::test]
+    async fn a_file_that_is_being_written_is_taken_when_it_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("text");
+        std::fs::write(&path, "x").unwrap();
+        let start = Instant::now();
+        let length = |contents: &[Vec<u8>]| Ok(contents[0].len());
+        let length = Reloaded::read("key", vec![path.clone()], length, start).unwrap();
+        let look = tokio::spawn({
+            let length = Arc::clone(&length);
+            async move { length.look_again(start).await }
+        });
+        let mut file = std::fs::File::create(&path).unwrap();
+        while !look.is_finished() {
+            file.write_all(b"y").unwrap();
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(*length.last(), 1);
+        file.set_len(7).unwrap();
+        length.look_again(start).await;
+        assert_eq!(*length.last(), 7);
     }
 
     #[test]

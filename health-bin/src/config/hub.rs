@@ -85,8 +85,8 @@ pub(crate) struct OpsConfig {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct AuthConfig {
-    /// A YAML file with a line `"WORKSPACE/NAME": token` for each target. Empty: there are no
-    /// tokens.
+    /// A YAML file with a line `"WORKSPACE/NAME": token` for each target. A token that is taken out
+    /// of it ends the tunnel that it opened. Empty: there are no tokens.
     pub(crate) token_file: String,
     /// Whether the API server is asked whose token it is and what that user may do. It needs
     /// `cluster.enabled`.

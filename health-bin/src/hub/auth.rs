@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::hash::RandomState;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -27,7 +28,8 @@ use crate::reloaded::Reloaded;
 mod tokens;
 
 pub(super) use tokens::TargetChanges;
-use tokens::Tokens;
+pub(super) use tokens::TokenMark;
+pub(super) use tokens::Tokens;
 
 /// What is asked of those who dial in.
 #[derive(Debug)]
@@ -86,6 +88,14 @@ pub(super) struct Claim<'a> {
     pub(super) name: Option<&'a str>,
 }
 
+/// Whom credentials let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Admitted {
+    pub(super) id: AgentId,
+    /// Of the static token that let it in.
+    pub(super) mark: Option<TokenMark>,
+}
+
 /// Indicates a request whose credentials do not let it in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Denied {
@@ -121,7 +131,8 @@ impl Auth {
             None
         } else {
             let paths = vec![PathBuf::from(path)];
-            let parse = |contents: &[Vec<u8>]| Tokens::parse(&contents.concat());
+            let hasher = RandomState::new();
+            let parse = move |contents: &[Vec<u8>]| Tokens::parse(&contents.concat(), &hasher);
             let read = Reloaded::read("auth.tokenFile", paths, parse, now);
             Some(read.map_err(|error| ConfigError::caused("auth.tokenFile", error))?)
         };
@@ -145,9 +156,16 @@ impl Auth {
         })
     }
 
-    /// Hands over how the targets that tokens name have changed, if they have since the last time.
+    /// Looks at the file of the tokens now.
+    pub(super) async fn look_again(&self, now: Instant) {
+        if let Some(tokens) = &self.tokens {
+            tokens.look_again(now).await;
+        }
+    }
+
+    /// Hands over the tokens and how their targets have changed, if they have since the last time.
     /// Changes come one after the other, so that no older one overtakes a newer one.
-    pub(super) fn follow(&self, tell: impl FnOnce(TargetChanges)) {
+    pub(super) fn follow(&self, tell: impl FnOnce(&Tokens, &TargetChanges)) {
         let Some(tokens) = self.tokens.as_ref().map(|tokens| tokens.last()) else {
             return;
         };
@@ -155,8 +173,14 @@ impl Auth {
         if told.as_ref().is_some_and(|told| Arc::ptr_eq(told, &tokens)) {
             return;
         }
-        tell(tokens.changes(told.as_deref()));
+        tell(&tokens, &tokens.changes(told.as_deref()));
         *told = Some(tokens);
+    }
+
+    /// Whether who came in by that token would come in by it now.
+    pub(super) fn holds(&self, mark: TokenMark) -> bool {
+        let tokens = self.tokens.as_ref().map(|tokens| tokens.last());
+        tokens.is_some_and(|tokens| tokens.holds(mark))
     }
 
     /// Whose tunnel this is.
@@ -167,7 +191,7 @@ impl Auth {
     /// # Cancel safety
     ///
     /// Nothing is left behind; a review takes 5 s at most.
-    pub(super) async fn admit(&self, claim: Claim<'_>, now: Instant) -> Result<AgentId, Denied> {
+    pub(super) async fn admit(&self, claim: Claim<'_>, now: Instant) -> Result<Admitted, Denied> {
         let certified = match claim.certified {
             None => None,
             Some(Certified::Target(id)) => Some(agree(claim, id, "client certificate")?),
@@ -183,28 +207,34 @@ impl Auth {
             Some(tokens) => Some(tokens.current(now).await),
             None => None,
         };
-        let owner = match (&tokens, claim.bearer) {
-            (Some(tokens), Some(bearer)) => tokens.owner(bearer),
+        let owned = match (&tokens, claim.bearer) {
+            (Some(tokens), Some(bearer)) => tokens
+                .owner(bearer)
+                .map(|owner| (owner, tokens.mark(owner, bearer))),
             (Some(_) | None, Some(_) | None) => None,
         };
-        if let Some(owner) = owner {
+        if let Some((owner, mark)) = owned {
             let id = agree(claim, owner, "bearer token")?;
+            let mark = Some(mark);
             return match certified {
                 Some(other) if other != id => Err(Denied::Forbidden(format!(
                     "the bearer token belongs to {id}, the client certificate to {other}"
                 ))),
-                Some(_) | None => Ok(id),
+                Some(_) | None => Ok(Admitted { id, mark }),
             };
         }
         let said = || certified.clone().unwrap_or_else(|| claim.said());
-        match (claim.bearer, &self.reviewer) {
-            (Some(bearer), Some(reviewer)) => reviewer.review(bearer, said()).await,
-            (Some(_), None) if tokens.is_some() => Err(Denied::Unauthorized(UNKNOWN_TOKEN)),
+        let id = match (claim.bearer, &self.reviewer) {
+            (Some(bearer), Some(reviewer)) => reviewer.review(bearer, said()).await?,
+            (Some(_), None) if tokens.is_some() => {
+                return Err(Denied::Unauthorized(UNKNOWN_TOKEN));
+            }
             (Some(_) | None, Some(_) | None) => match certified {
-                Some(id) => Ok(id),
-                None => self.anybody(claim, tokens.as_deref()),
+                Some(id) => id,
+                None => self.anybody(claim, tokens.as_deref())?,
             },
-        }
+        };
+        Ok(Admitted { id, mark: None })
     }
 
     /// Where anybody may come in, nobody may come in as one who has a token.
@@ -309,7 +339,7 @@ fn agree(claim: Claim<'_>, id: &AgentId, credential: &str) -> Result<AgentId, De
 /// Reads a file of tokens.
 #[cfg(fuzzing)]
 pub fn fuzz(text: &str) {
-    if let Err(error) = Tokens::parse(text.as_bytes()) {
+    if let Err(error) = Tokens::parse(text.as_bytes(), &RandomState::new()) {
         assert!(!error.to_string().is_empty());
     }
 }

@@ -15,7 +15,6 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use axum::routing::get;
-use health_heartbeat::AgentId;
 use health_transport_ws::AcceptOptions;
 use health_transport_ws::AcceptedTunnel;
 use health_transport_ws::Admission;
@@ -28,6 +27,7 @@ use hyper_util::rt::TokioIo;
 use tracing::Instrument;
 
 use super::HubState;
+use super::auth::Admitted;
 use super::auth::Claim;
 use super::auth::Denied;
 use super::door::Guest;
@@ -39,6 +39,9 @@ const FULL: Duration = Duration::from_secs(60);
 
 /// When to ask a standby again: within that time it may lead.
 const STANDBY: Duration = Duration::from_secs(3);
+
+/// What an agent is told whose token the file of tokens has no more.
+pub(super) const TOKEN_GONE: &str = "the bearer token of this tunnel is valid no more";
 
 /// Everything that is asked on `server`.
 pub(super) fn router(state: Arc<HubState>) -> Router {
@@ -69,8 +72,8 @@ async fn tunnel(
     };
     let admitted = state.auth.admit(claim, Instant::now()).await;
     state.follow_tokens();
-    let id = match admitted {
-        Ok(id) => id,
+    let Admitted { id, mark } = match admitted {
+        Ok(admitted) => admitted,
         Err(denied) => return refuse(&state, denied),
     };
     if *state.stop.borrow() {
@@ -104,7 +107,10 @@ async fn tunnel(
     let run = async move {
         let _place = place;
         match on_upgrade.await {
-            Ok(stream) => accepted(&state, connection, id, guest, TokioIo::new(stream)).await,
+            Ok(stream) => {
+                let whose = Admitted { id, mark };
+                accepted(&state, connection, whose, guest, TokioIo::new(stream)).await;
+            }
             Err(error) => tracing::debug!(%connection, %error, "the upgrade failed"),
         }
     };
@@ -147,7 +153,7 @@ fn later(status: StatusCode, away: Duration, text: &'static str) -> Response {
 async fn accepted<S>(
     state: &Arc<HubState>,
     connection: ConnectionId,
-    id: AgentId,
+    whose: Admitted,
     guest: Arc<Guest>,
     stream: S,
 ) where
@@ -164,11 +170,11 @@ async fn accepted<S>(
         ..AcceptOptions::default()
     };
     let (tunnel, handle) = AcceptedTunnel::new(stream, connection, options);
-    let _registered = state.registry.insert(connection, handle);
+    let _registered = state.registry.insert(connection, handle, whose.mark);
     let decide = {
         let guest = Arc::clone(&guest);
         move |handshake: HandshakePayload| {
-            let admission = admit(state, connection, id, &handshake);
+            let admission = admit(state, connection, whose, &handshake);
             if matches!(admission, Admission::Accept(_)) {
                 guest.is_in();
             }
@@ -190,13 +196,17 @@ async fn accepted<S>(
 fn admit(
     state: &HubState,
     connection: ConnectionId,
-    mut id: AgentId,
+    Admitted { mut id, mark }: Admitted,
     handshake: &HandshakePayload,
 ) -> Admission {
     let refused = |reason: String| Admission::Refuse {
         reason,
         retry_after: None,
     };
+    // Whoever follows the tokens finds registered tunnels only, and this one is registered by now.
+    if mark.is_some_and(|mark| !state.auth.holds(mark)) {
+        return refused(TOKEN_GONE.to_owned());
+    }
     if id.name.is_empty() {
         id.name.clone_from(&handshake.sync_target);
         if !state.auth.may_be_named(&id) {

@@ -364,6 +364,12 @@ impl Inner {
         view.map_or_else(String::new, |view| view.id().to_string())
     }
 
+    /// Whose a tunnel is, for logs; nothing where its handshake has not come yet.
+    pub(super) fn owner(&self, connection: ConnectionId) -> Option<String> {
+        let agent = self.tunnels.get(&connection)?;
+        Some(self.named(*agent))
+    }
+
     /// How many tunnels are open.
     pub(super) fn tunnels(&self) -> usize {
         self.tunnels.len()

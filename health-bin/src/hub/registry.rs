@@ -11,11 +11,19 @@ use health_transport_ws::AcceptedHandle;
 use health_transport_ws::CloseReason;
 use health_transport_ws::ConnectionId;
 
+use super::auth::TokenMark;
+
 /// The running tunnels. Each has a place until it ends, so there are never more than the hub has
 /// connections.
 #[derive(Debug, Default)]
 pub(super) struct Registry {
-    tunnels: Mutex<HashMap<ConnectionId, AcceptedHandle>>,
+    tunnels: Mutex<HashMap<ConnectionId, Running>>,
+}
+
+#[derive(Debug)]
+struct Running {
+    handle: AcceptedHandle,
+    mark: Option<TokenMark>,
 }
 
 /// The place of one tunnel; it is free again when this is dropped.
@@ -28,13 +36,14 @@ pub(super) struct Registered {
 // === impl Registry ===
 
 impl Registry {
-    /// Takes a tunnel in.
+    /// Takes a tunnel in, and the mark of the token that let it in.
     pub(super) fn insert(
         self: &Arc<Self>,
         connection: ConnectionId,
         handle: AcceptedHandle,
+        mark: Option<TokenMark>,
     ) -> Registered {
-        self.lock().insert(connection, handle);
+        self.lock().insert(connection, Running { handle, mark });
         Registered {
             registry: Arc::clone(self),
             connection,
@@ -48,7 +57,7 @@ impl Registry {
         reason: CloseReason,
         retry_after: Option<Duration>,
     ) -> bool {
-        let handle = self.lock().get(&connection).cloned();
+        let handle = self.lock().get(&connection).map(|one| one.handle.clone());
         handle.is_some_and(|handle| {
             handle.close(reason, retry_after);
             true
@@ -57,10 +66,19 @@ impl Registry {
 
     /// Every tunnel there is now.
     pub(super) fn handles(&self) -> Vec<AcceptedHandle> {
-        self.lock().values().cloned().collect()
+        let tunnels = self.lock();
+        tunnels.values().map(|one| one.handle.clone()).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<ConnectionId, AcceptedHandle>> {
+    /// The tunnels whose token `holds` no more.
+    pub(super) fn revoked(&self, holds: impl Fn(TokenMark) -> bool) -> Vec<ConnectionId> {
+        let tunnels = self.lock();
+        let marked = tunnels.iter().filter_map(|(it, one)| Some((it, one.mark?)));
+        let revoked = marked.filter(|(_, mark)| !holds(*mark));
+        revoked.map(|(connection, _)| *connection).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ConnectionId, Running>> {
         self.tunnels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -90,7 +108,7 @@ mod tests {
         let (_peer, stream) = tokio::io::duplex(64 * 1024);
         let connection = ConnectionId(7);
         let (tunnel, handle) = AcceptedTunnel::new(stream, connection, AcceptOptions::default());
-        let registered = registry.insert(connection, handle);
+        let registered = registry.insert(connection, handle, None);
         assert!(registry.close(connection, CloseReason::Replaced, None));
         assert!(!registry.close(ConnectionId(8), CloseReason::Replaced, None));
         let (events, _heard) = mpsc::channel(1);

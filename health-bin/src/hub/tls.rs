@@ -63,6 +63,11 @@ impl ServerTls {
         Ok(Some(Self(files)))
     }
 
+    /// Looks at the files now.
+    pub(super) async fn look_again(&self, now: Instant) {
+        self.0.look_again(now).await;
+    }
+
     /// Shakes hands; the caller sets the deadline. Also tells whom the peer's certificate names.
     pub(super) async fn accept<S>(
         &self,

@@ -41,6 +41,9 @@ mod grpc;
 mod fleet;
 
 #[cfg(feature = "hub")]
+mod tokens;
+
+#[cfg(feature = "hub")]
 mod ops;
 
 #[cfg(all(feature = "hub", feature = "transport-lease"))]

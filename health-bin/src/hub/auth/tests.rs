@@ -160,7 +160,10 @@ async fn a_token_file_that_changed_is_read_again() {
         name: None,
     };
     let later = start + Duration::from_secs(2);
-    assert_eq!(auth.admit(claim, later).await, Ok(id("", "edge-3")));
+    let admitted = auth.admit(claim, later).await.unwrap();
+    assert_eq!(admitted.id, id("", "edge-3"));
+    let mark = admitted.mark.unwrap();
+    assert!(auth.holds(mark));
     let changes = TargetChanges {
         added: vec![id("", "edge-3")],
         removed: vec![id("root:org:edge", "edge-1")],
@@ -168,7 +171,17 @@ async fn a_token_file_that_changed_is_read_again() {
     assert_eq!(told(&auth), Some(changes));
     std::fs::write(&path, "rubbish").unwrap();
     let later = later + Duration::from_secs(2);
-    assert_eq!(auth.admit(claim, later).await, Ok(id("", "edge-3")));
+    assert_eq!(auth.admit(claim, later).await.unwrap().id, id("", "edge-3"));
+    std::fs::write(&path, "\"-/edge-3\": newer\n").unwrap();
+    auth.look_again(later).await;
+    assert!(!auth.holds(mark), "it has another token now");
+    assert_eq!(
+        told(&auth),
+        Some(TargetChanges {
+            added: vec![],
+            removed: vec![id("", "edge-2")]
+        })
+    );
 }
 
 #[test]
@@ -195,7 +208,7 @@ async fn check(
     };
     let found = auth.admit(claim, Instant::now()).await;
     let found = found
-        .map(|id| id.to_string())
+        .map(|admitted| admitted.id.to_string())
         .map_err(|denied| match denied {
             Denied::Unauthorized(why) => why.to_owned(),
             Denied::Forbidden(why) => why,
@@ -212,7 +225,7 @@ async fn check(
 
 fn told(auth: &Auth) -> Option<TargetChanges> {
     let mut told = None;
-    auth.follow(|changes| told = Some(changes));
+    auth.follow(|_, changes| told = Some(changes.clone()));
     told
 }
 
@@ -221,7 +234,7 @@ fn with_tokens(file: &'static str, anonymous: bool) -> Auth {
     let path = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(path.path(), file).unwrap();
     let paths = vec![path.path().to_owned()];
-    let parse = |contents: &[Vec<u8>]| Tokens::parse(&contents[0]);
+    let parse = |contents: &[Vec<u8>]| Tokens::parse(&contents[0], &RandomState::new());
     Auth {
         tokens: Some(Reloaded::read("tokens", paths, parse, Instant::now()).unwrap()),
         told: Mutex::default(),

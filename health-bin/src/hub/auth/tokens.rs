@@ -16,17 +16,23 @@ use crate::bearer::same;
 use crate::target;
 use crate::target::parse_target;
 
-/// The static tokens.
+/// The static tokens, as one content of the file says them.
 ///
 /// A token is found by its hash under a key that is new at each start, so that neither 15,000 tokens
 /// cost 15,000 comparisons, nor does the time of a look-up tell anything about them; what is found is
 /// then compared in constant time.
-pub(super) struct Tokens {
+pub(in crate::hub) struct Tokens {
     hasher: RandomState,
     /// More than one under a hash are rare, and looked at one after the other.
     by_hash: HashMap<u64, Vec<(SecretString, AgentId)>>,
     targets: HashSet<AgentId>,
+    marks: HashSet<TokenMark>,
 }
+
+/// By which token of which target somebody came in, as a keyed hash: whether the two still belong
+/// together can be told without keeping the token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(in crate::hub) struct TokenMark(u64);
 
 /// Which targets have a token now and had none, and the other way round.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -38,14 +44,16 @@ pub(in crate::hub) struct TargetChanges {
 // === impl Tokens ===
 
 impl Tokens {
-    /// The file's errors never show a token.
-    pub(super) fn parse(file: &[u8]) -> anyhow::Result<Self> {
+    /// The file's errors never show a token. Marks are compared with those of other contents that were
+    /// read with the same `hasher` only.
+    pub(super) fn parse(file: &[u8], hasher: &RandomState) -> anyhow::Result<Self> {
         let lines: BTreeMap<String, SecretString> = serde_saphyr::from_slice(file)
             .map_err(|_| anyhow::anyhow!("each line must read \"WORKSPACE/NAME\": token"))?;
         let mut tokens = Self {
-            hasher: RandomState::new(),
+            hasher: hasher.clone(),
             by_hash: HashMap::with_capacity(lines.len()),
             targets: HashSet::with_capacity(lines.len()),
+            marks: HashSet::with_capacity(lines.len()),
         };
         for (target, token) in lines {
             let id = parse_target(&target)
@@ -57,6 +65,7 @@ impl Tokens {
             if let Some(other) = tokens.owner(&token) {
                 anyhow::bail!("the token of {target:?} is the one of \"{other}\" too");
             }
+            tokens.marks.insert(tokens.mark(&id, &token));
             tokens.targets.insert(id.clone());
             let hash = tokens.hash(&token);
             tokens.by_hash.entry(hash).or_default().push((token, id));
@@ -91,6 +100,16 @@ impl Tokens {
         }
     }
 
+    /// What to remember of a token by which `id` came in.
+    pub(super) fn mark(&self, id: &AgentId, token: &SecretString) -> TokenMark {
+        TokenMark(self.hasher.hash_one((id, token.expose_secret())))
+    }
+
+    /// Whether who came in by that token would come in by it now.
+    pub(in crate::hub) fn holds(&self, mark: TokenMark) -> bool {
+        self.marks.contains(&mark)
+    }
+
     fn hash(&self, token: &SecretString) -> u64 {
         self.hasher.hash_one(token.expose_secret())
     }
@@ -113,7 +132,7 @@ mod tests {
         let lines: Vec<_> = (0..2_000)
             .map(|number| format!("\"root:org/edge-{number}\": token-{number}\n"))
             .collect();
-        let tokens = Tokens::parse(lines.concat().as_bytes()).unwrap();
+        let tokens = parse(&lines.concat()).unwrap();
         assert_eq!(tokens.changes(None).added.len(), 2_000);
         for number in 0..2_000 {
             let owner = tokens.owner(&format!("token-{number}").into()).unwrap();
@@ -133,8 +152,30 @@ mod tests {
             ("\"a/b\": [s3cr3t]", "each line"),
             ("\"a/b\": s3cr3t\n\"a/c\": s3cr3t", "\"a/b\" too"),
         ] {
-            let error = format!("{:#}", Tokens::parse(text.as_bytes()).unwrap_err());
+            let error = format!("{:#}", parse(text).unwrap_err());
             assert!(error.contains(says) && !error.contains("s3cr3t"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_mark_holds_as_long_as_the_target_has_that_token() {
+        let hasher = RandomState::new();
+        let read = |text: &str| Tokens::parse(text.as_bytes(), &hasher).unwrap();
+        let before = read("\"a/b\": one\n\"a/c\": two\n");
+        let id = parse_target("a/b").unwrap();
+        let mark = before.mark(&id, &"one".into());
+        for (text, holds) in [
+            ("\"a/b\": one\n", true),
+            ("\"a/c\": two\n\"a/b\": one\n", true),
+            ("\"a/b\": other\n", false),
+            ("\"a/c\": one\n", false),
+            ("{}", false),
+        ] {
+            assert_eq!(read(text).holds(mark), holds, "{text}");
+        }
+    }
+
+    fn parse(text: &str) -> anyhow::Result<Tokens> {
+        Tokens::parse(text.as_bytes(), &RandomState::new())
     }
 }
