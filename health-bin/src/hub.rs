@@ -55,6 +55,10 @@ mod pressure;
 
 mod door;
 
+mod seldom;
+
+mod refused;
+
 mod registry;
 
 mod endpoint;
@@ -79,6 +83,7 @@ use files::Places;
 pub(crate) use fleet::CLOCK_SKEW_SECONDS;
 use fleet::SharedFleet;
 use pressure::Pressure;
+use refused::Refused;
 use registry::Registry;
 use tls::ServerTls;
 
@@ -111,6 +116,7 @@ struct HubState {
     fleet: Arc<SharedFleet>,
     auth: Auth,
     tls: Option<ServerTls>,
+    refused: Refused,
     ops: ops::OpsState,
     ops_token: BearerToken,
     /// Somebody wants the files of all of these looked at now.
@@ -229,6 +235,7 @@ impl Hub {
             fleet,
             auth,
             tls: tls.clone(),
+            refused: Refused::new(),
             ops: ops_state,
             ops_token,
             look_again: Notify::new(),

@@ -313,7 +313,8 @@ impl fmt::Debug for Reviewer {
 // === impl Claim ===
 
 impl Claim<'_> {
-    fn said(&self) -> AgentId {
+    /// Whom the request names; without a name where it leaves that to its credential.
+    pub(super) fn said(&self) -> AgentId {
         AgentId {
             workspace: self.workspace.to_owned(),
             name: self.name.unwrap_or_default().to_owned(),

@@ -1,5 +1,6 @@
 //! `/tunnel`: where agents dial in.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use axum::routing::get;
+use health_heartbeat::AgentId;
 use health_transport_ws::AcceptOptions;
 use health_transport_ws::AcceptedTunnel;
 use health_transport_ws::Admission;
@@ -33,6 +35,8 @@ use super::auth::Denied;
 use super::door::Guest;
 use super::ops;
 use super::pressure::Pace;
+use super::refused::Dial;
+use super::refused::Refusal;
 
 /// When to come back to a hub that has no room for another agent.
 const FULL: Duration = Duration::from_secs(60);
@@ -61,6 +65,7 @@ async fn tunnel(
         Err(error) => return (error.status(), format!("{error}\n")).into_response(),
     };
     if !*state.leads.borrow() {
+        state.refused.count(Refusal::Standby);
         let text = "this hub stands by, another one leads\n";
         return later(StatusCode::SERVICE_UNAVAILABLE, STANDBY, text);
     }
@@ -74,23 +79,27 @@ async fn tunnel(
     state.follow_tokens();
     let Admitted { id, mark } = match admitted {
         Ok(admitted) => admitted,
-        Err(denied) => return refuse(&state, denied),
+        Err(denied) => return refuse(&state, denied, &claim.said(), guest.from()),
     };
     if *state.stop.borrow() {
+        state.refused.count(Refusal::Stopping);
         return later(StatusCode::SERVICE_UNAVAILABLE, SOON, "the hub ends\n");
     }
     match state.pressure().dial(&id, Instant::now()) {
         Pace::Go => {}
         Pace::Busy(away) => {
+            state.refused.count(Refusal::Busy);
             let text = "too many agents dial in at once\n";
             return later(StatusCode::SERVICE_UNAVAILABLE, away, text);
         }
         Pace::TooOften(away) => {
+            state.refused.count(Refusal::TooOften);
             let text = "this agent dials in too often\n";
             return later(StatusCode::TOO_MANY_REQUESTS, away, text);
         }
     }
     let Ok(place) = Arc::clone(&state.places).try_acquire_owned() else {
+        state.refused.count(Refusal::Full);
         let away = state.pressure().full();
         return later(StatusCode::SERVICE_UNAVAILABLE, away, "the hub is full\n");
     };
@@ -127,23 +136,33 @@ async fn tunnel(
 /// When to come back where it makes no difference.
 const SOON: Duration = Duration::from_secs(1);
 
-fn refuse(state: &HubState, denied: Denied) -> Response {
+/// Refuses who does not show what its target asks for. Whoever dials in says whose dial it is.
+fn refuse(state: &HubState, denied: Denied, agent: &AgentId, from: SocketAddr) -> Response {
+    let tell = |refusal, why: &str| {
+        let dial = Dial { agent, from, why };
+        state.refused.tell(refusal, dial, Instant::now());
+    };
     match denied {
         Denied::Unauthorized(why) => {
+            tell(Refusal::Unauthorized, why);
             let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
             (StatusCode::UNAUTHORIZED, challenge, format!("{why}\n")).into_response()
         }
-        Denied::Forbidden(why) => (StatusCode::FORBIDDEN, format!("{why}\n")).into_response(),
+        Denied::Forbidden(why) => {
+            tell(Refusal::Forbidden, &why);
+            (StatusCode::FORBIDDEN, format!("{why}\n")).into_response()
+        }
         Denied::Unavailable => {
             let away = state.pressure().full();
-            let text = "nobody can say now whether this agent may come in\n";
-            later(StatusCode::SERVICE_UNAVAILABLE, away, text)
+            let text = "nobody can say now whether this agent may come in";
+            tell(Refusal::Unavailable, text);
+            later(StatusCode::SERVICE_UNAVAILABLE, away, format!("{text}\n"))
         }
     }
 }
 
 /// An answer that says when to ask again: in whole seconds, and not too early.
-fn later(status: StatusCode, away: Duration, text: &'static str) -> Response {
+fn later(status: StatusCode, away: Duration, text: impl IntoResponse) -> Response {
     let seconds = away.as_secs() + u64::from(away.subsec_nanos() > 0);
     let retry = [(header::RETRY_AFTER, seconds.to_string())];
     (status, retry, text).into_response()
@@ -174,7 +193,7 @@ async fn accepted<S>(
     let decide = {
         let guest = Arc::clone(&guest);
         move |handshake: HandshakePayload| {
-            let admission = admit(state, connection, whose, &handshake);
+            let admission = admit(state, connection, whose, &handshake, guest.from());
             if matches!(admission, Admission::Accept(_)) {
                 guest.is_in();
             }
@@ -198,28 +217,40 @@ fn admit(
     connection: ConnectionId,
     Admitted { mut id, mark }: Admitted,
     handshake: &HandshakePayload,
+    from: SocketAddr,
 ) -> Admission {
-    let refused = |reason: String| Admission::Refuse {
-        reason,
-        retry_after: None,
+    let refused = |refusal, agent: &AgentId, why: String| {
+        let dial = Dial {
+            agent,
+            from,
+            why: &why,
+        };
+        state.refused.tell(refusal, dial, Instant::now());
+        Admission::Refuse {
+            reason: why,
+            retry_after: None,
+        }
     };
     // Whoever follows the tokens finds registered tunnels only, and this one is registered by now.
     if mark.is_some_and(|mark| !state.auth.holds(mark)) {
-        return refused(TOKEN_GONE.to_owned());
+        return refused(Refusal::Unauthorized, &id, TOKEN_GONE.to_owned());
     }
     if id.name.is_empty() {
         id.name.clone_from(&handshake.sync_target);
         if !state.auth.may_be_named(&id) {
-            return refused(format!("{id} has a bearer token, which was not shown"));
+            let why = format!("{id} has a bearer token, which was not shown");
+            return refused(Refusal::Unauthorized, &id, why);
         }
     }
     if id.name.is_empty() || handshake.sync_target != id.name {
-        return refused(format!(
+        let why = format!(
             "the handshake names the sync target {:?}, the request {:?}",
             handshake.sync_target, id.name
-        ));
+        );
+        return refused(Refusal::Handshake, &id, why);
     }
     if *state.stop.borrow() {
+        state.refused.count(Refusal::Stopping);
         return Admission::Refuse {
             reason: super::closing().to_string(),
             retry_after: Some(SOON),
@@ -229,6 +260,7 @@ fn admit(
     if state.fleet.assign(connection, id) {
         return Admission::Accept(Terms::default());
     }
+    state.refused.count(Refusal::Full);
     Admission::Refuse {
         reason: "the hub knows as many agents as it may".to_owned(),
         retry_after: Some(FULL),

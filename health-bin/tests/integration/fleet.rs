@@ -115,6 +115,21 @@ auth: {{ tokenFile: {} }}
     );
     let line = agent.logged("401 Unauthorized", secs(5)).await;
     assert!(line.contains("WARN"), "{line}");
+    let line = hub.logged("a dial was refused", secs(5)).await;
+    for says in ["WARN", "root:org:edge/edge-1", "unauthorized", "127.0.0.1"] {
+        assert!(line.contains(says), "{line}");
+    }
+    let refused = "syncer_hub_dials_refused_total{reason=\"unauthorized\"}";
+    eventually("some more dials are counted", secs(10), || async {
+        let metrics = get(ops, "/metrics", &[]).await?.body;
+        let counted = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix(refused))?;
+        (counted.trim().parse::<u64>().ok()? > 2).then_some(())
+    })
+    .await;
+    let told = hub.log().matches("a dial was refused").count();
+    assert_eq!(told, 1, "once a minute is enough: {}", hub.log());
     std::fs::write(&token, "s3cr3t\n").expect("it can be written");
     verdict(ops, "Alive", secs(5)).await;
     for log in [agent.log(), hub.log()] {

@@ -27,7 +27,14 @@ Everything that is a state is written at the scrape, from memory: no scrape runs
 const EMBEDDING: &str = "demo";
 
 /// Labels whose values are always the same few.
-const ENUMERATED: [&str; 5] = ["direction", "status", "transport", "type", "verdict"];
+const ENUMERATED: [&str; 6] = [
+    "direction",
+    "reason",
+    "status",
+    "transport",
+    "type",
+    "verdict",
+];
 
 /// One metric.
 #[derive(Default)]
