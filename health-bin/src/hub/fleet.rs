@@ -78,7 +78,14 @@ pub(super) struct Inner {
     pub(super) fleet: Fleet,
     /// Whose each open tunnel is.
     tunnels: BTreeMap<ConnectionId, AgentKey>,
-    reports: BTreeMap<AgentKey, Arc<RawValue>>,
+    reports: BTreeMap<AgentKey, Report>,
+}
+
+/// What an agent last said of itself: as of when it arrived, whatever has become of the agent.
+#[derive(Debug, Clone)]
+pub(super) struct Report {
+    pub(super) text: Arc<RawValue>,
+    pub(super) at: Instant,
 }
 
 // === impl SharedFleet ===
@@ -264,7 +271,8 @@ impl SharedFleet {
             Heard::Frame => Evidence::Frame { tunnel },
             Heard::Status(report) => {
                 if report.get().len() <= REPORT_BYTES_MAX {
-                    inner.reports.insert(agent, report.into());
+                    let text = report.into();
+                    inner.reports.insert(agent, Report { text, at });
                 }
                 Evidence::Frame { tunnel }
             }
@@ -354,7 +362,7 @@ impl SharedFleet {
 
 impl Inner {
     /// The report that an agent last sent.
-    pub(super) fn report(&self, agent: AgentKey) -> Option<Arc<RawValue>> {
+    pub(super) fn report(&self, agent: AgentKey) -> Option<Report> {
         self.reports.get(&agent).cloned()
     }
 

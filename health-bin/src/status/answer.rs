@@ -115,6 +115,7 @@ pub(super) struct Detail {
     pub(super) now: Option<String>,
     /// Any peer's, so it may have any shape.
     pub(super) report: Option<Value>,
+    pub(super) report_age_seconds: Option<f64>,
     /// The oldest first.
     pub(super) transitions: Vec<Transition>,
 }
@@ -130,6 +131,17 @@ pub(super) struct Transition {
 // === impl Report ===
 
 impl Report {
+    /// The report as it is after `seconds` in which nothing more was heard: what it says was so long
+    /// ago is so much longer ago.
+    pub(super) fn aged(mut self, seconds: f64) -> Self {
+        let ages = self.components.values_mut();
+        let ages = ages.filter_map(|component| component.age_seconds.as_mut());
+        for age in ages.chain(self.uptime_seconds.as_mut()) {
+            *age += seconds;
+        }
+        self
+    }
+
     /// Reads a report; nothing where this is another thing.
     pub(super) fn of(value: &Value) -> Option<Self> {
         value.get(COMPONENTS).filter(|value| value.is_object())?;

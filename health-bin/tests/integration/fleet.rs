@@ -53,6 +53,13 @@ async fn an_agent_that_is_killed_is_suspect_at_once_and_lost_within_its_timeout(
         "Lost {took:?} after the kill, the timeout is 3 s"
     );
     assert_eq!(lost["reason"], "HeartbeatTimeout", "{lost}");
+    let detail = get(ops, "/fleet/root:org:edge/edge-1", &[]).await.unwrap();
+    let report_age = detail.json()["reportAgeSeconds"].as_f64();
+    assert!(
+        report_age.is_some_and(|age| age > 2.0),
+        "it was healthy then: {}",
+        detail.body
+    );
     assert_eq!(agent.ended().await, None, "a signal ended it");
 }
 

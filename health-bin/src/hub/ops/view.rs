@@ -3,7 +3,6 @@
 //! An agent is copied under the fleet's lock and written outside of it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -20,6 +19,7 @@ use serde_json::value::RawValue;
 
 use super::stream::Transition;
 use crate::clock::WallClock;
+use crate::hub::fleet::Report;
 
 /// An agent, copied.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub(super) struct AgentCopy {
 #[derive(Debug)]
 pub(super) struct AgentDetailCopy {
     agent: AgentCopy,
-    report: Option<Arc<RawValue>>,
+    report: Option<Report>,
     allowance: Duration,
     tunnels: u32,
     instances: Vec<InstanceCopy>,
@@ -89,6 +89,8 @@ pub(super) struct AgentDetail<'a> {
     tunnels: u32,
     instances: Vec<InstanceShown<'a>>,
     report: Option<&'a RawValue>,
+    /// How long ago the report came: its own ages are as of then.
+    report_age_seconds: Option<f64>,
     transitions: Vec<TransitionShown>,
     /// Ages are this minus the other times: of one clock.
     now: String,
@@ -215,7 +217,7 @@ impl AgentCopy {
 // === impl AgentDetailCopy ===
 
 impl AgentDetailCopy {
-    pub(super) fn of(view: AgentView<'_>, report: Option<Arc<RawValue>>) -> Self {
+    pub(super) fn of(view: AgentView<'_>, report: Option<Report>) -> Self {
         Self {
             agent: AgentCopy::of(view),
             report,
@@ -239,7 +241,11 @@ impl AgentDetailCopy {
             timeout_seconds: self.allowance.as_secs_f64(),
             tunnels: self.tunnels,
             instances: instances.collect(),
-            report: self.report.as_deref(),
+            report: self.report.as_ref().map(|report| &*report.text),
+            report_age_seconds: self.report.as_ref().map(|report| {
+                let age = wall.instant().saturating_duration_since(report.at);
+                age.as_secs_f64()
+            }),
             transitions: transitions.collect(),
             now: wall.show(wall.instant()),
         }

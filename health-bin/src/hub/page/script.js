@@ -598,6 +598,10 @@
     const facts = [["Status", statusElement(agent.status)]];
     if (lastHeard.length === 0) facts.push(["Last heard", element("span", "dim", "never")]);
     for (const [channel, seen] of lastHeard) facts.push(["Last heard", labelled(channel + " ", timeElement(seen.at, " ago"))]);
+    if (typeof agent.reportAgeSeconds === "number") {
+      const at = new Date(now() - agent.reportAgeSeconds * 1000).toISOString();
+      facts.push(["Last report", timeElement(at, " ago")]);
+    }
     facts.push(["Heartbeats", element("span", "", Number(agent.heartbeats || 0).toLocaleString())]);
     facts.push(["Timeout", element("span", "", text(agent.timeoutSeconds) + " s")]);
     if (typeof agent.skewSeconds === "number") facts.push(["Its clock", element("span", "", skew(agent.skewSeconds))]);

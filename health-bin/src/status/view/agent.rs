@@ -22,6 +22,16 @@ const HEADLINE: [Column; 5] = [
     Column::moving("UPTIME"),
 ];
 
+/// Of a report that a hub has: an agent sends one when a status changes, and may be silent since.
+const CARRIED: [Column; 6] = [
+    HEADLINE[0],
+    HEADLINE[1],
+    HEADLINE[2],
+    HEADLINE[3],
+    HEADLINE[4],
+    Column::moving("REPORTED"),
+];
+
 const COMPONENTS: [Column; 6] = [
     Column::name("NAME"),
     Column::state("STATUS"),
@@ -45,14 +55,23 @@ const NEVER: &str = "never";
 
 /// The whole report: a headline, the components, the transports.
 pub(super) fn report(report: &Report) -> Vec<Table> {
-    let mut tables = carried(report);
-    tables.push(transports(report.heartbeat.as_ref()));
-    tables
+    vec![
+        headline(report),
+        components(report),
+        transports(report.heartbeat.as_ref()),
+    ]
 }
 
-/// A report as a tunnel carries it, which says nothing of heartbeats.
-pub(super) fn carried(report: &Report) -> Vec<Table> {
-    vec![headline(report), components(report)]
+/// A report as a tunnel carries it, which says nothing of heartbeats, and how long ago it came.
+pub(super) fn carried(report: &Report, age_seconds: Option<f64>) -> Vec<Table> {
+    let mut headline = headline(report);
+    headline.columns = &CARRIED;
+    let reported = age_seconds.map(|seconds| format!("{} ago", age(seconds)));
+    let reported = Cell::known(reported.as_deref(), Tone::Plain);
+    for row in &mut headline.rows {
+        row.cells.push(reported.clone());
+    }
+    vec![headline, components(report)]
 }
 
 /// What a report lacks.

@@ -56,7 +56,8 @@ pub(super) fn detail(detail: &Detail, now: Timestamp) -> Vec<Table> {
         transitions(detail, now),
     ];
     if let Some(report) = report(detail) {
-        tables.extend(agent::carried(&report));
+        let age = detail.report_age_seconds;
+        tables.extend(agent::carried(&report.aged(age.unwrap_or(0.0)), age));
     }
     tables
 }

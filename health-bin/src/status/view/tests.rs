@@ -119,9 +119,13 @@ fn an_agent_of_a_hub_is_shown_with_what_became_of_it_and_what_it_said() {
         {"at": "2026-03-01T11:56:56Z", "verdict": "Lost", "reason": "HeartbeatTimeout"},
     ]);
     agent["report"] = json!({
-        "status": "Degraded", "components": {"x": {"status": "Degraded", "reason": "Slow"}},
+        "status": "Degraded", "uptimeSeconds": 10, "components": {
+            "x": {"status": "Degraded", "reason": "Slow", "ageSeconds": 0.5},
+            "y": {"status": "Healthy", "reason": "Healthy"},
+        },
         "cut": ["3 healthy components"],
     });
+    agent["reportAgeSeconds"] = json!(200.0);
     let expected = "\
 WORKSPACE   NAME   VERDICT   SINCE   STATUS     REASON             LAST-EVIDENCE
 root:org    a      Lost      3m4s    Degraded   HeartbeatTimeout   3m34s (websocket)
@@ -131,11 +135,12 @@ AT                     AGE    VERDICT   REASON
 2026-03-01T11:00:00Z   60m    Alive     HeartbeatReceived
 ";
     let report = "
-STATUS     REASON   DECIDING   VERSION   UPTIME
-Degraded   <none>   <none>     <none>    <none>
+STATUS     REASON   DECIDING   VERSION   UPTIME   REPORTED
+Degraded   <none>   <none>     <none>    3m30s    3m20s ago
 
-NAME   STATUS     REASON   AGE     FAILURES   MESSAGE
-x      Degraded   Slow     never   0
+NAME   STATUS     REASON    AGE     FAILURES   MESSAGE
+x      Degraded   Slow      3m20s   0
+y      Healthy    Healthy   never   0
 ";
     let detail = |agent: &Value| Known::Detail(Box::new(Detail::of(agent).unwrap()));
     let cut = "the report was cut to fit, without: 3 healthy components";

@@ -46,6 +46,10 @@ async fn a_fleet_is_shown_and_each_of_its_agents_by_the_name_that_is_printed() {
         assert!(there, "{titles}: {one}");
     }
     assert!(one.contains("\nruntime "), "the report that it sent: {one}");
+    assert!(
+        one.contains("REPORTED\n") && one.contains("s ago\n"),
+        "and when it came: {one}"
+    );
     let json = status(&["--url", &url, "-o", "json", "root:org:edge/edge-1"]).await;
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!(json["verdict"], "Alive", "{json}");
