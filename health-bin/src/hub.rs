@@ -59,6 +59,8 @@ mod seldom;
 
 mod refused;
 
+mod rivals;
+
 mod registry;
 
 mod endpoint;

@@ -52,6 +52,7 @@ use self::timers::Timers;
 pub use self::verdict::{FleetReason, FleetVerdict};
 pub use self::view::{AgentView, InstanceView, Transition};
 use crate::HolderIdentity;
+use crate::Identity;
 use crate::wire;
 use crate::wire::HeartbeatPayload;
 
@@ -355,9 +356,15 @@ impl Fleet {
         };
         record.count(skew_ms);
         if let Some(tunnel) = record.beat(beat, tunnel, now) {
-            let stay_away = beat.allowance;
-            self.outputs
-                .push_back(FleetOutput::Replace { tunnel, stay_away });
+            self.outputs.push_back(FleetOutput::Replace {
+                agent,
+                tunnel,
+                by: Identity {
+                    slot: beat.slot.into(),
+                    incarnation: beat.incarnation.into(),
+                },
+                stay_away: beat.allowance,
+            });
         }
         self.sign(agent, channel, now);
     }

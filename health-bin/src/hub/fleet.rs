@@ -22,6 +22,7 @@ use health_heartbeat::FleetReason;
 use health_heartbeat::FleetTerms;
 use health_heartbeat::FleetVerdict;
 use health_heartbeat::FlightLimits;
+use health_heartbeat::Identity;
 use health_heartbeat::TunnelId;
 use health_transport_ws::CloseReason;
 use health_transport_ws::ConnectionId;
@@ -39,6 +40,8 @@ use super::ops::stream::Stream;
 use super::ops::stream::Transition;
 use super::plane::ControlPlane;
 use super::registry::Registry;
+use super::rivals::Rivals;
+use super::seldom::Seldom;
 
 /// Heard and not taken yet, of all tunnels together: each tunnel keeps its own latest beyond that.
 pub(super) const EVENTS_MAX: usize = 4096;
@@ -79,6 +82,8 @@ pub(super) struct Inner {
     /// Whose each open tunnel is.
     tunnels: BTreeMap<ConnectionId, AgentKey>,
     reports: BTreeMap<AgentKey, Report>,
+    rivals: Rivals,
+    rivals_told: Seldom,
 }
 
 /// What an agent last said of itself: as of when it arrived, whatever has become of the agent.
@@ -113,6 +118,8 @@ impl SharedFleet {
                 fleet,
                 tunnels: BTreeMap::new(),
                 reports: BTreeMap::new(),
+                rivals: Rivals::default(),
+                rivals_told: Seldom::default(),
             }),
             pulse: Pulse::new("fleet", PULSE_ALLOWANCE, Instant::now()),
             heartbeats: metrics::counter!("syncer_hub_heartbeats_total"),
@@ -309,7 +316,13 @@ impl SharedFleet {
                         plane.look(agent, view.id(), by);
                     }
                 }
-                FleetOutput::Replace { tunnel, stay_away } => {
+                FleetOutput::Replace {
+                    agent,
+                    tunnel,
+                    by,
+                    stay_away,
+                } => {
+                    inner.replaced(agent, &by);
                     let connection = ConnectionId(tunnel.0);
                     let reason = CloseReason::Replaced;
                     self.registry.close(connection, reason, Some(stay_away));
@@ -364,6 +377,24 @@ impl Inner {
     /// The report that an agent last sent.
     pub(super) fn report(&self, agent: AgentKey) -> Option<Report> {
         self.reports.get(&agent).cloned()
+    }
+
+    /// A newer tunnel of `by` closes an older one of the same slot, which tells once in a while
+    /// where two processes do that to each other.
+    fn replaced(&mut self, agent: AgentKey, by: &Identity) {
+        if !self.rivals.took_over(agent, by) {
+            return;
+        }
+        let untold = self.rivals_told.tell((agent, &by.slot), Instant::now());
+        if let Some(untold) = untold {
+            tracing::warn!(
+                agent = self.named(agent),
+                slot = by.slot.as_str(),
+                untold,
+                "two processes with one identity close each other's tunnels: give each its own \
+                 `identity`, or end one"
+            );
+        }
     }
 
     /// An agent's name, for logs.

@@ -145,6 +145,18 @@ auth: {{ tokenFile: {} }}
 }
 
 #[tokio::test]
+async fn two_processes_with_one_identity_are_told_to_the_hub_s_operator() {
+    let (hub, tunnels, ops) = hub("127.0.0.1:0", "127.0.0.1:0").await;
+    let twins = [(); 2].map(|()| agent(tunnels, &[("SYNCER_HEALTH_IDENTITY", "twin")]));
+    let line = hub.logged("close each other's tunnels", secs(40)).await;
+    for says in ["WARN", "root:org:edge/edge-1", "twin", "`identity`"] {
+        assert!(line.contains(says), "{line}");
+    }
+    verdict(ops, "Alive", secs(5)).await;
+    drop(twins);
+}
+
+#[tokio::test]
 async fn the_fleet_is_filtered_and_paged() {
     let (_hub, tunnels, ops) = hub("127.0.0.1:0", "127.0.0.1:0").await;
     let agents =

@@ -377,7 +377,9 @@ impl Hub {
                 FleetOutput::Confirm { agent, .. } => {
                     looks::ask(process.target(agent), self.starts, core);
                 }
-                FleetOutput::Replace { tunnel, stay_away } => {
+                FleetOutput::Replace {
+                    tunnel, stay_away, ..
+                } => {
                     replaced.push((tunnel.0, stay_away));
                 }
                 FleetOutput::MassSilence { silent, of } => {

@@ -9,6 +9,7 @@ use super::AgentKey;
 use super::FleetReason;
 use super::FleetVerdict;
 use super::TunnelId;
+use crate::Identity;
 
 /// What the fleet tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,8 +35,13 @@ pub enum FleetOutput {
     },
     /// Close this tunnel: a newer one of the same instance has replaced it.
     Replace {
+        /// Whose.
+        agent: AgentKey,
         /// Which.
         tunnel: TunnelId,
+        /// Who beats over the newer one. Another start than before, and back again the next time,
+        /// are two processes with one slot.
+        by: Identity,
         /// For so long its peer is to stay away.
         stay_away: Duration,
     },

@@ -61,7 +61,7 @@ fn a_newer_tunnel_of_the_same_instance_replaces_the_older_one_once() {
         // The old one has something to say still; it does not win back.
         rig.beat_with(0, 1, &payload("pod-1", 10.0, 30.0));
     }
-    assert_eq!(rig.replaced, [1]);
+    assert_eq!(rig.replaced, [(1, "1".to_owned())]);
     rig.close(1);
     assert_eq!(rig.verdict(), Alive);
 }
@@ -92,7 +92,7 @@ fn a_slots_new_incarnation_replaces_its_old_one() {
     let instances: Vec<_> = rig.view().instances().collect();
     assert_eq!(instances.len(), 1);
     assert_eq!((instances[0].incarnation, instances[0].sequence), ("2", 0));
-    assert_eq!(rig.replaced, [1]);
+    assert_eq!(rig.replaced, [(1, "2".to_owned())]);
     rig.run_to(15_000);
     assert_eq!(rig.verdict(), Lost, "its own terms count");
 }

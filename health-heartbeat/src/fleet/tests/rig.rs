@@ -13,7 +13,8 @@ pub(super) struct Rig {
     pub(super) told: Vec<(usize, FleetVerdict, u64)>,
     /// Who is to be looked at, and when that was said.
     pub(super) confirms: Vec<(usize, u64)>,
-    pub(super) replaced: Vec<u64>,
+    /// Each with the start that replaced it.
+    pub(super) replaced: Vec<(u64, String)>,
     pub(super) doubts: Vec<(bool, u64)>,
     pub(super) forgotten: Vec<String>,
 }
@@ -203,7 +204,9 @@ impl Rig {
                     assert!(by > self.now);
                     self.confirms.push((self.number(agent), at));
                 }
-                FleetOutput::Replace { tunnel, .. } => self.replaced.push(tunnel.0),
+                FleetOutput::Replace { tunnel, by, .. } => {
+                    self.replaced.push((tunnel.0, by.incarnation.to_string()));
+                }
                 FleetOutput::MassSilence { .. } => self.doubts.push((true, at)),
                 FleetOutput::MassSilenceOver => self.doubts.push((false, at)),
                 FleetOutput::Forgotten { id, .. } => self.forgotten.push(id.to_string()),
