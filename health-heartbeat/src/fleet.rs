@@ -415,12 +415,13 @@ impl Fleet {
             Due::Lost => {
                 self.suspect(agent, now);
                 if !self.holds(agent, now) {
-                    self.decide(
-                        agent,
-                        FleetVerdict::Lost,
-                        FleetReason::HeartbeatTimeout,
-                        now,
-                    );
+                    let heard = self.roll.get(agent).is_some_and(Record::was_heard);
+                    let reason = if heard {
+                        FleetReason::HeartbeatTimeout
+                    } else {
+                        FleetReason::NeverHeard
+                    };
+                    self.decide(agent, FleetVerdict::Lost, reason, now);
                 }
             }
             Due::Left => self.decide(agent, FleetVerdict::Left, FleetReason::SyncerLeft, now),

@@ -128,6 +128,14 @@ impl Record {
         }
     }
 
+    /// Whether anything ever came of it. What was found on the API server at a first sight may be
+    /// as old as it likes, and does not count.
+    pub(super) fn was_heard(&self) -> bool {
+        Channel::ALL
+            .into_iter()
+            .any(|channel| self.last_evidence(channel).is_some())
+    }
+
     /// Whether its verdict waits for one more allowance, since many fell silent at once.
     pub(super) fn is_held(&self) -> bool {
         self.silence().held

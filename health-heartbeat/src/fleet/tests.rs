@@ -25,6 +25,7 @@ fn an_expected_agent_that_never_comes_is_lost_after_a_full_allowance() {
     let mut rig = Rig::new();
     assert_eq!(rig.run_to(89_999), Pending);
     assert_eq!(rig.run_to(90_000), Lost);
+    assert_eq!(rig.view().reason(), FleetReason::NeverHeard);
 }
 
 #[test]
@@ -36,6 +37,7 @@ fn a_silent_agent_is_suspect_after_a_late_beat_and_lost_exactly_at_its_timeout()
     assert_eq!(rig.run_to(15_400), Suspect);
     assert_eq!(rig.run_to(29_999), Suspect);
     assert_eq!(rig.run_to(30_000), Lost);
+    assert_eq!(rig.view().reason(), FleetReason::HeartbeatTimeout);
     let told = [(Alive, 0), (Suspect, 15_400), (Lost, 30_000)];
     assert_eq!(rig.told_of_it(), told);
     assert!(rig.confirms.is_empty(), "it has nothing to look at");

@@ -34,6 +34,8 @@ pub enum FleetReason {
     TunnelBroken,
     /// Nothing came for its whole allowance.
     HeartbeatTimeout,
+    /// Nothing came for its whole allowance, nor ever before since the fleet began.
+    NeverHeard,
     /// Its last instance left on purpose.
     SyncerLeft,
 }
@@ -101,6 +103,7 @@ impl FleetReason {
             Self::HeartbeatLate => "HeartbeatLate",
             Self::TunnelBroken => "TunnelBroken",
             Self::HeartbeatTimeout => "HeartbeatTimeout",
+            Self::NeverHeard => "NeverHeard",
             Self::SyncerLeft => "SyncerLeft",
         }
     }
