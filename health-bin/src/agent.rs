@@ -24,6 +24,7 @@ use tracing::Instrument;
 use crate::bearer::BearerToken;
 use crate::config::AgentConfig;
 use crate::config::LogConfig;
+use crate::config::Problems;
 use crate::config::RequireConfig;
 #[cfg(feature = "grpc")]
 use crate::grpc::Server;
@@ -97,6 +98,18 @@ const CONNECTIONS_MAX: usize = 256;
 
 /// How long the goodbyes may take together.
 const RELEASE_MAX: Duration = Duration::from_secs(11);
+
+/// Finds what is wrong with the files that the configuration names, and with what a start makes of
+/// them. Nobody is called.
+pub(crate) async fn check(
+    config: &AgentConfig,
+    kubeconfig_variable: Option<&str>,
+    problems: &mut Problems,
+) {
+    let push = BearerToken::read("push.tokenFile", &config.push.token_file, Instant::now());
+    problems.take(push);
+    transports::check(config, kubeconfig_variable, problems).await;
+}
 
 // === impl Agent ===
 

@@ -1,10 +1,9 @@
 //! A bearer token that a server asks for.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::Context;
-use anyhow::ensure;
 use axum::http::HeaderMap;
 use axum::http::header;
 use secrecy::ExposeSecret;
@@ -27,11 +26,9 @@ impl BearerToken {
             return Ok(Self(None));
         }
         let shown = path.to_owned();
-        let make = move |contents: &[Vec<u8>]| parse(&contents.concat(), &shown);
-        let read = Reloaded::read(key, vec![path.into()], make, now);
-        Ok(Self(Some(
-            read.map_err(|error| ConfigError::caused(key, error))?,
-        )))
+        let make = move |contents: &[Vec<u8>]| parse(&contents.concat(), key, &shown);
+        let files = vec![(key, PathBuf::from(path))];
+        Ok(Self(Some(Reloaded::read(key, files, make, now)?)))
     }
 
     /// The token that is asked for now; nothing where nobody is asked.
@@ -57,12 +54,13 @@ pub(crate) fn brought(headers: &HeaderMap) -> Option<&str> {
     authorization.to_str().ok()?.strip_prefix("Bearer ")
 }
 
-fn parse(contents: &[u8], path: &str) -> anyhow::Result<SecretString> {
-    let text = std::str::from_utf8(contents)
-        .with_context(|| format!("the file {path:?} is no text, but a token is"))?;
-    let token = text.trim();
-    ensure!(!token.is_empty(), "the file {path:?} is empty");
-    Ok(token.into())
+fn parse(contents: &[u8], key: &str, path: &str) -> Result<SecretString, ConfigError> {
+    let wrong = |what| ConfigError::one(key, format!("the file {path:?} {what}"));
+    let text = std::str::from_utf8(contents).map_err(|_| wrong("holds no text"))?;
+    match text.trim() {
+        "" => Err(wrong("is empty")),
+        token => Ok(token.into()),
+    }
 }
 
 /// Compares in constant time, but for the length.
@@ -97,7 +95,7 @@ mod tests {
 
     #[test]
     fn only_the_token_itself_is_the_same() {
-        let token = parse(b" s3cr3t\n", "token").unwrap();
+        let token = parse(b" s3cr3t\n", "key", "token").unwrap();
         for (said, expected) in [
             ("s3cr3t", true),
             ("s3cr3", false),
@@ -111,8 +109,8 @@ mod tests {
 
     #[test]
     fn a_file_without_a_token_is_an_error_that_names_it() {
-        for (contents, says) in [(&b" \n"[..], "is empty"), (b"\xff", "is no text")] {
-            let error = format!("{:#}", parse(contents, "/etc/token").unwrap_err());
+        for (contents, says) in [(&b" \n"[..], "is empty"), (b"\xff", "holds no text")] {
+            let error = format!("{:#}", parse(contents, "key", "/etc/token").unwrap_err());
             assert!(
                 error.contains("/etc/token") && error.contains(says),
                 "{error}"

@@ -50,6 +50,8 @@ pub(crate) use difference::differences;
 pub(crate) use duration::ConfigDuration;
 #[cfg(all(test, feature = "hub", feature = "transport-lease"))]
 pub(crate) use environment::variables;
+#[cfg(all(feature = "hub", feature = "transport-lease"))]
+pub(crate) use hub::HubClusterConfig;
 #[cfg(feature = "hub")]
 pub(crate) use hub::HubConfig;
 #[cfg(feature = "hub")]
@@ -72,6 +74,7 @@ pub(crate) use problem::ConfigError;
 pub(crate) use problem::Place;
 pub(crate) use problem::Problem;
 pub(crate) use problem::Problems;
+pub(crate) use problem::read_file;
 pub(crate) use tree::Tree;
 
 /// The annotated default configuration of the agent.

@@ -1,10 +1,13 @@
 //! From the files that people give to configurations: read, checked, and read again.
+//!
+//! `config check`, a start and a running program all read theirs here, so they agree.
 
 use std::path::Path;
 use std::path::PathBuf;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::runtime::Handle;
 
 use crate::config;
 use crate::config::AgentConfig;
@@ -14,6 +17,7 @@ use crate::config::Environment;
 #[cfg(feature = "hub")]
 use crate::config::HubConfig;
 use crate::config::Loaded;
+use crate::config::Problems;
 use crate::config::Source;
 use crate::config::Tree;
 use crate::config::Variables;
@@ -24,6 +28,23 @@ use crate::reload;
 pub(crate) struct ConfigFile {
     name: Option<String>,
     pub(crate) text: String,
+}
+
+/// What is wrong with values by themselves, and what a start would stumble over that makes
+/// something of them and of the files that they name.
+#[derive(Debug, Default)]
+struct Wrong {
+    values: Problems,
+    start: Problems,
+}
+
+// === impl Wrong ===
+
+impl Wrong {
+    fn all(mut self) -> Problems {
+        self.values.take(self.start.finish());
+        self.values
+    }
 }
 
 /// Reads a file, if one is given.
@@ -39,28 +60,59 @@ pub(crate) fn read(path: Option<&Path>) -> Result<ConfigFile, ConfigError> {
     })
 }
 
-/// What an agent is configured by, with every file that it names opened.
-pub(crate) fn agent(
+/// What an agent is configured by: every value was looked at, and every file that it names was read
+/// and tried as a start does it. A start that follows has nothing to add.
+///
+/// # Cancel safety
+///
+/// Nothing is left behind. Reading the files is not bounded in time.
+pub(crate) async fn agent(
     path: Option<&Path>,
     environment: &Environment,
 ) -> Result<Loaded<AgentConfig>, ConfigError> {
-    let draft = draft(&read(path)?, environment, config::AGENT_VARIABLES);
-    draft.check(|agent: &mut AgentConfig| {
-        agent.surround(environment);
-        agent.validate(environment.get("KUBECONFIG").map(String::as_str))
-    })
+    let mut draft = draft(&read(path)?, environment, config::AGENT_VARIABLES);
+    let wrong = wrong_agent(&mut draft, environment).await;
+    draft.finish(wrong.all())
 }
 
 /// The same of a hub.
+///
+/// # Cancel safety
+///
+/// As of [`agent`].
 #[cfg(feature = "hub")]
-pub(crate) fn hub(
+pub(crate) async fn hub(
     path: Option<&Path>,
     environment: &Environment,
 ) -> Result<Loaded<HubConfig>, ConfigError> {
-    let draft = draft(&read(path)?, environment, config::HUB_VARIABLES);
-    draft.check(|hub: &mut HubConfig| {
-        hub.validate(environment.get("KUBECONFIG").map(String::as_str))
-    })
+    let mut draft = draft(&read(path)?, environment, config::HUB_VARIABLES);
+    let wrong = wrong_hub(&mut draft, environment).await;
+    draft.finish(wrong.all())
+}
+
+async fn wrong_agent(draft: &mut Draft<AgentConfig>, environment: &Environment) -> Wrong {
+    let mut wrong = Wrong::default();
+    if let Some(agent) = draft.config() {
+        let kubeconfig = kubeconfig(environment);
+        agent.surround(environment);
+        wrong.values.take(agent.validate(kubeconfig));
+        crate::agent::check(agent, kubeconfig, &mut wrong.start).await;
+    }
+    wrong
+}
+
+#[cfg(feature = "hub")]
+async fn wrong_hub(draft: &mut Draft<HubConfig>, environment: &Environment) -> Wrong {
+    let mut wrong = Wrong::default();
+    if let Some(hub) = draft.config() {
+        wrong.values.take(hub.validate());
+        crate::hub::check(hub, kubeconfig(environment), &mut wrong.start).await;
+    }
+    wrong
+}
+
+fn kubeconfig(environment: &Environment) -> Option<&str> {
+    environment.get("KUBECONFIG").map(String::as_str)
 }
 
 /// What can be read, whether or not it works on this machine.
@@ -70,17 +122,21 @@ pub(crate) fn unchecked<C: Default + Serialize + DeserializeOwned>(
     environment: &Environment,
     variables: Variables,
 ) -> Result<C, ConfigError> {
-    let loaded = draft(file, environment, variables).check(|_| Ok(()))?;
+    let loaded = draft(file, environment, variables).finish(Problems::default())?;
     Ok(loaded.config)
 }
 
-/// As at the start, whenever it is asked for.
+/// As at the start, whenever it is asked for; but what only a start stumbles over is told and no
+/// more.
 pub(crate) fn agent_source(
     file: Option<PathBuf>,
     environment: Environment,
 ) -> reload::Source<AgentConfig> {
     reload::Source::new(file.clone(), move || {
-        agent(file.as_deref(), &environment).map(|loaded| loaded.config)
+        let text = read(file.as_deref())?;
+        let mut draft = draft(&text, &environment, config::AGENT_VARIABLES);
+        let wrong = Handle::current().block_on(wrong_agent(&mut draft, &environment));
+        again(draft, wrong)
     })
 }
 
@@ -91,8 +147,24 @@ pub(crate) fn hub_source(
     environment: Environment,
 ) -> reload::Source<HubConfig> {
     reload::Source::new(file.clone(), move || {
-        hub(file.as_deref(), &environment).map(|loaded| loaded.config)
+        let text = read(file.as_deref())?;
+        let mut draft = draft(&text, &environment, config::HUB_VARIABLES);
+        let wrong = Handle::current().block_on(wrong_hub(&mut draft, &environment));
+        again(draft, wrong)
     })
+}
+
+/// What runs has made it already and keeps the last good of each file: one that is being replaced is
+/// no reason to refuse the rest.
+fn again<C>(draft: Draft<C>, wrong: Wrong) -> Result<C, ConfigError> {
+    let loaded = draft.finish(wrong.values)?;
+    if let Err(wrong) = wrong.start.finish() {
+        for line in loaded.written.locate(wrong).to_string().lines() {
+            tracing::warn!("{line}");
+        }
+        tracing::warn!("a start would refuse that; what runs keeps what it has");
+    }
+    Ok(loaded.config)
 }
 
 /// What turns out to be wrong with the configuration only when it is used has a place too.

@@ -23,7 +23,7 @@ pub fn configuration(text: &str, variable: (&str, &str)) {
     let agent = config::load::<AgentConfig>(source, &environment, config::AGENT_VARIABLES);
     told(agent.check(|agent| agent.validate(None)), text);
     let hub = config::load::<HubConfig>(source, &environment, config::HUB_VARIABLES);
-    told(hub.check(|hub| hub.validate(None)), text);
+    told(hub.check(|hub| hub.validate()), text);
 }
 
 /// An error names at least one problem, each in one line and with a place that there is.

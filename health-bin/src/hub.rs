@@ -26,6 +26,7 @@ use tokio::task::JoinHandle;
 use crate::bearer::BearerToken;
 use crate::config::HubConfig;
 use crate::config::LogConfig;
+use crate::config::Problems;
 use crate::gates::Gate;
 use crate::gates::Gates;
 #[cfg(feature = "grpc")]
@@ -181,6 +182,21 @@ impl Reload for Hub {
     fn look_again(&self) {
         self.state.look_again.notify_one();
     }
+}
+
+/// Finds what is wrong with the files that the configuration names, and with what a start makes of
+/// them. Nobody is called.
+pub(crate) async fn check(
+    config: &HubConfig,
+    kubeconfig_variable: Option<&str>,
+    problems: &mut Problems,
+) {
+    let now = Instant::now();
+    problems.take(Auth::check(config, now));
+    problems.take(ServerTls::read(&config.server.tls, now));
+    let ops = BearerToken::read("ops.tokenFile", &config.ops.token_file, now);
+    problems.take(ops);
+    cluster::check(config, kubeconfig_variable, problems).await;
 }
 
 // === impl Hub ===

@@ -24,7 +24,7 @@ pub(crate) struct Source<C> {
     read: Read<C>,
 }
 
-/// Reads and checks all of it, with files and environment.
+/// Reads and checks all of it, with files and environment; on a thread of the runtime that may wait.
 type Read<C> = Arc<dyn Fn() -> Result<C, ConfigError> + Send + Sync>;
 
 /// What runs, and takes a new configuration as far as it can.

@@ -11,7 +11,10 @@ use std::sync::PoisonError;
 use std::time::Duration;
 use std::time::Instant;
 
-use anyhow::Context;
+use crate::config::ConfigError;
+use crate::config::Problem;
+use crate::config::Problems;
+use crate::config::read_file;
 
 /// Something that is made from files.
 ///
@@ -19,14 +22,17 @@ use anyhow::Context;
 pub(crate) struct Reloaded<T> {
     /// The configuration's key, for the log.
     key: &'static str,
-    paths: Vec<PathBuf>,
+    files: Vec<NamedFile>,
     make: Make<T>,
     hasher: RandomState,
     state: Mutex<State<T>>,
 }
 
-/// Makes it from the files' contents, in the order of their paths.
-type Make<T> = Box<dyn Fn(&[Vec<u8>]) -> anyhow::Result<T> + Send + Sync>;
+/// A file, and the key of the configuration that names it.
+pub(crate) type NamedFile = (&'static str, PathBuf);
+
+/// Makes it from the files' contents, in the order of the files.
+type Make<T> = Box<dyn Fn(&[Vec<u8>]) -> Result<T, ConfigError> + Send + Sync>;
 
 struct State<T> {
     value: Arc<T>,
@@ -61,14 +67,14 @@ impl<T: Send + Sync + 'static> Reloaded<T> {
     /// Reads the files for the first time, with whatever is wrong with them as an error.
     pub(crate) fn read<M>(
         key: &'static str,
-        paths: Vec<PathBuf>,
+        files: Vec<NamedFile>,
         make: M,
         now: Instant,
-    ) -> anyhow::Result<Arc<Self>>
+    ) -> Result<Arc<Self>, ConfigError>
     where
-        M: Fn(&[Vec<u8>]) -> anyhow::Result<T> + Send + Sync + 'static,
+        M: Fn(&[Vec<u8>]) -> Result<T, ConfigError> + Send + Sync + 'static,
     {
-        let contents = read(&paths)?;
+        let contents = read(&files)?;
         let value = Arc::new(make(&contents)?);
         let hasher = RandomState::new();
         let state = Mutex::new(State {
@@ -80,7 +86,7 @@ impl<T: Send + Sync + 'static> Reloaded<T> {
         });
         Ok(Arc::new(Self {
             key,
-            paths,
+            files,
             make: Box::new(make),
             hasher,
             state,
@@ -146,7 +152,8 @@ impl<T: Send + Sync + 'static> Reloaded<T> {
                 state.told = None;
             }
             Err(error) => {
-                let text = format!("{error:#}");
+                let told = |it: &Problem| format!("{}: {}", it.key, it.what);
+                let text = error.0.iter().map(told).collect::<Vec<_>>().join("; ");
                 if state.told.as_ref() != Some(&text) {
                     tracing::warn!(error = text, "{}: the last good files are used", self.key);
                     state.told = Some(text);
@@ -156,15 +163,15 @@ impl<T: Send + Sync + 'static> Reloaded<T> {
     }
 
     /// What the files say, unless they say what was `seen` before.
-    async fn made_unless(self: &Arc<Self>, seen: u64) -> anyhow::Result<Looked<T>> {
-        let contents = self.aside(|this| read(&this.paths)).await?;
+    async fn made_unless(self: &Arc<Self>, seen: u64) -> Result<Looked<T>, ConfigError> {
+        let contents = self.aside(|this| read(&this.files)).await?;
         let now = self.hasher.hash_one(&contents);
         if now == seen {
             return Ok(Looked::Same);
         }
         tokio::time::sleep(SETTLED).await;
         self.aside(move |this| {
-            if read(&this.paths)? == contents {
+            if read(&this.files)? == contents {
                 Ok(Looked::New(now, (this.make)(&contents)?))
             } else {
                 Ok(Looked::Unsettled)
@@ -176,11 +183,11 @@ impl<T: Send + Sync + 'static> Reloaded<T> {
     /// Works on a thread that may wait for a disk.
     async fn aside<R: Send + 'static>(
         self: &Arc<Self>,
-        work: impl FnOnce(&Self) -> anyhow::Result<R> + Send + 'static,
-    ) -> anyhow::Result<R> {
+        work: impl FnOnce(&Self) -> Result<R, ConfigError> + Send + 'static,
+    ) -> Result<R, ConfigError> {
         let this = Arc::clone(self);
         let done = tokio::task::spawn_blocking(move || work(&this)).await;
-        done.context("reading the files panicked")?
+        done.map_err(|error| ConfigError::caused(self.key, error))?
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
@@ -192,16 +199,18 @@ impl<T> fmt::Debug for Reloaded<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reloaded")
             .field("key", &self.key)
-            .field("paths", &self.paths)
+            .field("files", &self.files)
             .finish_non_exhaustive()
     }
 }
 
-fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<Vec<u8>>> {
-    let each = paths
-        .iter()
-        .map(|path| std::fs::read(path).with_context(|| format!("cannot read {path:?}")));
-    each.collect()
+fn read(files: &[NamedFile]) -> Result<Vec<Vec<u8>>, ConfigError> {
+    let mut problems = Problems::default();
+    let mut contents = Vec::new();
+    for (key, path) in files {
+        contents.extend(problems.take(read_file(key, path)));
+    }
+    problems.finish().map(|()| contents)
 }
 
 #[cfg(test)]
@@ -216,7 +225,7 @@ mod tests {
         let path = folder.path().join("number");
         std::fs::write(&path, "1").unwrap();
         let start = Instant::now();
-        let number = Reloaded::read("key", vec![path.clone()], parse, start).unwrap();
+        let number = Reloaded::read("key", vec![("key", path.clone())], parse, start).unwrap();
         let mut now = start;
         for (content, expected) in [(Some("2"), 2), (Some("x"), 2), (None, 2), (Some("3"), 3)] {
             match content {
@@ -235,7 +244,7 @@ mod tests {
         let path = folder.path().join("number");
         std::fs::write(&path, "1").unwrap();
         let start = Instant::now();
-        let number = Reloaded::read("key", vec![path.clone()], parse, start).unwrap();
+        let number = Reloaded::read("key", vec![("key", path.clone())], parse, start).unwrap();
         std::fs::write(&path, "2").unwrap();
         let early = start + LOOK_EVERY - Duration::from_millis(1);
         assert_eq!(*number.current(early).await, 1);
@@ -248,7 +257,7 @@ mod tests {
         let path = folder.path().join("number");
         std::fs::write(&path, "1").unwrap();
         let start = Instant::now();
-        let number = Reloaded::read("key", vec![path.clone()], parse, start).unwrap();
+        let number = Reloaded::read("key", vec![("key", path.clone())], parse, start).unwrap();
         std::fs::write(&path, "2").unwrap();
         number.look_again(start).await;
         assert_eq!(*number.last(), 2);
@@ -262,7 +271,7 @@ mod tests {
         std::fs::write(&path, "x").unwrap();
         let start = Instant::now();
         let length = |contents: &[Vec<u8>]| Ok(contents[0].len());
-        let length = Reloaded::read("key", vec![path.clone()], length, start).unwrap();
+        let length = Reloaded::read("key", vec![("key", path.clone())], length, start).unwrap();
         let look = tokio::spawn({
             let length = Arc::clone(&length);
             async move { length.look_again(start).await }
@@ -280,12 +289,19 @@ mod tests {
 
     #[test]
     fn what_is_wrong_at_the_start_is_an_error() {
-        let missing = Reloaded::read("key", vec!["/nowhere".into()], parse, Instant::now());
+        let missing = Reloaded::read(
+            "key",
+            vec![("key", "/nowhere".into())],
+            parse,
+            Instant::now(),
+        );
         let error = format!("{:#}", missing.unwrap_err());
         assert!(error.contains("/nowhere"), "{error}");
     }
 
-    fn parse(contents: &[Vec<u8>]) -> anyhow::Result<u32> {
-        Ok(std::str::from_utf8(&contents[0])?.parse()?)
+    fn parse(contents: &[Vec<u8>]) -> Result<u32, ConfigError> {
+        let text = String::from_utf8_lossy(&contents[0]);
+        let wrong = |error| ConfigError::caused("key", anyhow::Error::from(error));
+        text.parse::<u32>().map_err(wrong)
     }
 }

@@ -10,11 +10,14 @@ use crate::agent::Agent;
 use crate::agent::AgentSetup;
 use crate::agent::identity;
 use crate::cli;
+use crate::cli::CheckTarget;
 use crate::cli::Command;
 use crate::cli::ConfigAction;
 use crate::cli::DefaultTarget;
 #[cfg(feature = "transport-lease")]
 use crate::cli::Manifests;
+use crate::cli::SchemaTarget;
+use crate::cli::ServeArgs;
 use crate::completions;
 use crate::config;
 use crate::config::AgentConfig;
@@ -67,40 +70,19 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
     match command {
-        Command::Run(args) => {
-            let gates = args.feature_gates;
-            let source = configured::agent_source(args.run.config.clone(), environment.clone());
-            let source = source.watched(gates.is_open(Gate::ConfigFileWatch));
-            let loaded = configured::agent(args.run.config.as_deref(), &environment)?;
-            logging::init(&loaded.config.log);
-            warn(&loaded.warnings);
-            let run = pulse(run_agent(loaded.config, source, gates, environment));
-            run.map_err(|error| configured::placed(error, &loaded.written))
-        }
+        Command::Run(args) => pulse(run(args, environment)),
         #[cfg(feature = "hub")]
-        Command::Hub(args) => {
-            let gates = args.feature_gates;
-            let source = configured::hub_source(args.run.config.clone(), environment.clone());
-            let source = source.watched(gates.is_open(Gate::ConfigFileWatch));
-            let loaded = configured::hub(args.run.config.as_deref(), &environment)?;
-            logging::init(&loaded.config.log);
-            warn(&loaded.warnings);
-            let manager = Manager::of(&environment);
-            let setup = HubSetup {
-                config: loaded.config,
-                kubeconfig_variable: environment.get("KUBECONFIG").cloned(),
-                identity: identity("", &environment),
-                gates,
-            };
-            let run = pulse(crate::hub::run(setup, source, manager));
-            run.map_err(|error| configured::placed(error, &loaded.written))
-        }
+        Command::Hub(args) => pulse(hub(args, environment)),
         #[cfg(feature = "hub")]
         Command::Demo(args) => pulse(crate::demo::run(args)),
         Command::Probe(args) => pulse(probe::run(args)),
         Command::Status(args) => pulse(status::run(args, &environment)),
         Command::Completions(args) => completions::run(&args),
-        Command::Config(args) => configuration(args.action, &environment),
+        Command::Config(args) => match args.action {
+            ConfigAction::Check(target) => pulse(check(target, environment)),
+            ConfigAction::Default(target) => Ok(print_default(target)),
+            ConfigAction::Schema(target) => Ok(print_schema(target)),
+        },
         #[cfg(feature = "transport-lease")]
         Command::Manifests(args) => print_manifests(args.what, &environment),
     }
@@ -144,6 +126,38 @@ fn pulse(main: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result
     code
 }
 
+async fn run(args: ServeArgs, environment: Environment) -> anyhow::Result<ExitCode> {
+    let (path, gates) = (args.run.config, args.feature_gates);
+    let source = configured::agent_source(path.clone(), environment.clone());
+    let source = source.watched(gates.is_open(Gate::ConfigFileWatch));
+    let loaded = configured::agent(path.as_deref(), &environment).await?;
+    logging::init(&loaded.config.log);
+    warn(&loaded.warnings);
+    let run = run_agent(loaded.config, source, gates, environment);
+    run.await
+        .map_err(|error| configured::placed(error, &loaded.written))
+}
+
+#[cfg(feature = "hub")]
+async fn hub(args: ServeArgs, environment: Environment) -> anyhow::Result<ExitCode> {
+    let (path, gates) = (args.run.config, args.feature_gates);
+    let source = configured::hub_source(path.clone(), environment.clone());
+    let source = source.watched(gates.is_open(Gate::ConfigFileWatch));
+    let loaded = configured::hub(path.as_deref(), &environment).await?;
+    logging::init(&loaded.config.log);
+    warn(&loaded.warnings);
+    let manager = Manager::of(&environment);
+    let setup = HubSetup {
+        config: loaded.config,
+        kubeconfig_variable: environment.get("KUBECONFIG").cloned(),
+        identity: identity("", &environment),
+        gates,
+    };
+    let run = crate::hub::run(setup, source, manager);
+    run.await
+        .map_err(|error| configured::placed(error, &loaded.written))
+}
+
 async fn run_agent(
     config: AgentConfig,
     source: reload::Source<AgentConfig>,
@@ -178,46 +192,48 @@ async fn run_agent(
     }
 }
 
-fn configuration(action: ConfigAction, environment: &Environment) -> anyhow::Result<ExitCode> {
-    let mut stdout = std::io::stdout();
-    match action {
-        ConfigAction::Default(target) => {
-            #[cfg(feature = "hub")]
-            if target.hub {
-                say(&mut stdout, config::HUB_DEFAULT.trim_end());
-                return Ok(ExitCode::SUCCESS);
-            }
-            let DefaultTarget { .. } = target;
-            say(&mut stdout, config::AGENT_DEFAULT.trim_end());
-        }
-        ConfigAction::Schema(target) => {
-            #[cfg(feature = "hub")]
-            if target.hub {
-                say(&mut stdout, schemas::HUB.trim_end());
-                return Ok(ExitCode::SUCCESS);
-            }
-            let schema = match target.report {
-                true => schemas::REPORT,
-                false => schemas::AGENT,
-            };
-            say(&mut stdout, schema.trim_end());
-        }
-        ConfigAction::Check(target) => {
-            let path = target.file();
-            #[cfg(feature = "hub")]
-            let warnings = match target.hub {
-                true => configured::hub(path, environment)?.warnings,
-                false => configured::agent(path, environment)?.warnings,
-            };
-            #[cfg(not(feature = "hub"))]
-            let warnings = configured::agent(path, environment)?.warnings;
-            for warning in warnings {
-                say(&mut std::io::stderr(), &format!("warning: {warning}"));
-            }
-            say(&mut stdout, "the configuration is right");
-        }
+/// Looks at a configuration as a start does, and at nothing else.
+async fn check(target: CheckTarget, environment: Environment) -> anyhow::Result<ExitCode> {
+    let path = target.file();
+    #[cfg(feature = "hub")]
+    let warnings = match target.hub {
+        true => configured::hub(path, &environment).await?.warnings,
+        false => configured::agent(path, &environment).await?.warnings,
+    };
+    #[cfg(not(feature = "hub"))]
+    let warnings = configured::agent(path, &environment).await?.warnings;
+    for warning in warnings {
+        say(&mut std::io::stderr(), &format!("warning: {warning}"));
     }
+    say(&mut std::io::stdout(), "the configuration is right");
     Ok(ExitCode::SUCCESS)
+}
+
+fn print_default(target: DefaultTarget) -> ExitCode {
+    let mut stdout = std::io::stdout();
+    #[cfg(feature = "hub")]
+    if target.hub {
+        say(&mut stdout, config::HUB_DEFAULT.trim_end());
+        return ExitCode::SUCCESS;
+    }
+    let DefaultTarget { .. } = target;
+    say(&mut stdout, config::AGENT_DEFAULT.trim_end());
+    ExitCode::SUCCESS
+}
+
+fn print_schema(target: SchemaTarget) -> ExitCode {
+    let mut stdout = std::io::stdout();
+    #[cfg(feature = "hub")]
+    if target.hub {
+        say(&mut stdout, schemas::HUB.trim_end());
+        return ExitCode::SUCCESS;
+    }
+    let schema = match target.report {
+        true => schemas::REPORT,
+        false => schemas::AGENT,
+    };
+    say(&mut stdout, schema.trim_end());
+    ExitCode::SUCCESS
 }
 
 fn warn(warnings: &[String]) {

@@ -1,6 +1,5 @@
 //! Which cluster to talk to. It is never guessed.
 
-use std::error::Error;
 use std::ffi::OsStr;
 use std::fmt;
 use std::path::Path;
@@ -17,8 +16,12 @@ use kube::config::KubeConfigOptions;
 use kube::config::Kubeconfig;
 use tokio::sync::Mutex;
 
+mod error;
+
 mod source;
 
+pub use error::ClusterError;
+pub use error::ClusterKey;
 use source::Files;
 use source::Source;
 
@@ -62,15 +65,6 @@ struct Loaded {
     config: Config,
     files: Vec<PathBuf>,
     trusts: String,
-}
-
-/// Indicates a configuration by which no cluster can be called; names the key. Permanent.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-#[non_exhaustive]
-pub struct ClusterError {
-    message: String,
-    source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 /// The path under which KCP serves a workspace.
@@ -120,6 +114,27 @@ impl ClusterConfig {
         self.connect_with(kubeconfig_env, timeout, None).await
     }
 
+    /// Makes all that [`connect`](Self::connect) makes, and drops it; says whether a cluster is
+    /// configured. Nobody is called, and no program is run for the credentials that the kubeconfig
+    /// wants from one.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    ///
+    /// # Cancel safety
+    ///
+    /// As of [`connect`](Self::connect).
+    pub async fn check(&self, kubeconfig_env: Option<&OsStr>) -> Result<bool, ClusterError> {
+        let Some(mut loaded) = self.load(kubeconfig_env).await? else {
+            return Ok(false);
+        };
+        loaded.config.auth_info.exec = None;
+        loaded.config.auth_info.auth_provider = None;
+        self.client(loaded)?;
+        Ok(true)
+    }
+
     async fn connect_with(
         &self,
         kubeconfig_env: Option<&OsStr>,
@@ -157,28 +172,45 @@ impl ClusterConfig {
         };
         // Read between two loads: what changes meanwhile is in the second, or differs later.
         let files = Files::read(first.files);
-        let Some(loaded) = self.load(kubeconfig_env).await? else {
+        let Some(mut loaded) = self.load(kubeconfig_env).await? else {
             return Ok(None);
         };
+        loaded.config.connect_timeout = Some(timeout);
+        loaded.config.read_timeout = read_timeout;
+        loaded.config.write_timeout = Some(timeout);
+        let (access, server) = self.client(loaded)?;
+        Ok(Some((access, server, files)))
+    }
+
+    /// A client, and the server's URL.
+    fn client(&self, loaded: Loaded) -> Result<(Access, Arc<str>), ClusterError> {
         let mut config = loaded.config;
         config.cluster_url = self.address(&config.cluster_url)?;
-        config.connect_timeout = Some(timeout);
-        config.read_timeout = read_timeout;
-        config.write_timeout = Some(timeout);
         // Otherwise the time that a connection was idle counts against the next answer.
         config.reset_reader_on_write = true;
         // Retries are decisions, and decided elsewhere.
         config.default_retry = false;
         let server = shown(&config.cluster_url);
         let client = Client::try_from(config).map_err(|error| {
-            ClusterError::new(format!("cluster: cannot make a client for {server}"))
-                .with_source(error)
+            let message = format!("cannot make a client for {server}");
+            ClusterError::new(self.source_key(), message).with_source(error)
         })?;
         let access = Access {
             client,
             trusts: Some(loaded.trusts.into()),
         };
-        Ok(Some((access, server.into(), files)))
+        Ok((access, server.into()))
+    }
+
+    /// The key of what says where the cluster is.
+    const fn source_key(&self) -> ClusterKey {
+        if self.in_cluster {
+            ClusterKey::InCluster
+        } else if self.kubeconfig.is_empty() {
+            ClusterKey::Variable
+        } else {
+            ClusterKey::Kubeconfig
+        }
     }
 
     async fn load(&self, env: Option<&OsStr>) -> Result<Option<Loaded>, ClusterError> {
@@ -190,22 +222,19 @@ impl ClusterConfig {
             return if self.context.is_empty() {
                 Ok(None)
             } else {
-                Err(ClusterError::new(format!(
-                    "cluster.context is {:?}, but there is no kubeconfig: \
-                     set cluster.kubeconfig or the variable KUBECONFIG",
+                let message = format!(
+                    "is {:?}, but there is no kubeconfig; set cluster.kubeconfig or the variable \
+                     KUBECONFIG",
                     self.context
-                )))
+                );
+                Err(ClusterError::new(ClusterKey::Context, message))
             };
         }
         let mut merged = Kubeconfig::default();
         for path in &paths {
             merged = Kubeconfig::read_from(path)
                 .and_then(|next| merged.merge(next))
-                .map_err(|error| {
-                    let path = path.display();
-                    ClusterError::new(format!("cluster.kubeconfig: cannot use {path}"))
-                        .with_source(error)
-                })?;
+                .map_err(|error| ClusterError::unreadable(self.source_key(), path, error))?;
         }
         let options = KubeConfigOptions {
             context: Some(self.context.clone()).filter(|context| !context.is_empty()),
@@ -215,16 +244,15 @@ impl ClusterConfig {
         let mut files = source::named_files(&merged);
         let config = Config::from_custom_kubeconfig(merged, &options).await;
         let config = config.map_err(|error| {
-            let context = match &*self.context {
-                "" => "its current context".to_owned(),
-                name => format!("its context {name:?}"),
-            };
-            let path = paths[0].display();
-            ClusterError::new(format!(
-                "cluster.kubeconfig {path}: cannot use {context}: set cluster.context to one it has"
-            ))
-            .with_source(error)
+            ClusterError::unusable(self.source_key(), &self.context, &paths[0], error)
         })?;
+        if config.root_cert.as_ref().is_some_and(Vec::is_empty) {
+            let message = format!(
+                "{:?}: its certificate-authority holds no certificate, expected PEM",
+                paths[0]
+            );
+            return Err(ClusterError::new(self.source_key(), message));
+        }
         files.extend(paths);
         Ok(Some(Loaded {
             config,
@@ -234,22 +262,20 @@ impl ClusterConfig {
     }
 
     fn load_in_cluster(&self) -> Result<Loaded, ClusterError> {
-        if !self.workspace.is_empty() {
-            return Err(ClusterError::new(format!(
-                "cluster.inCluster is set together with syncTarget.workspace {:?}: the in-cluster \
-                 API is the member's; set cluster.kubeconfig for the workspace instead",
-                self.workspace
-            )));
+        let wrong = |message: &str| ClusterError::new(ClusterKey::InCluster, message.to_owned());
+        if !self.kubeconfig.is_empty() || !self.context.is_empty() {
+            return Err(wrong(
+                "cannot be used with cluster.kubeconfig and cluster.context",
+            ));
         }
-        if !self.kubeconfig.is_empty() {
-            return Err(ClusterError::new(
-                "cluster.inCluster is set together with cluster.kubeconfig: set one of the two"
-                    .to_owned(),
+        if !self.workspace.is_empty() {
+            return Err(wrong(
+                "cannot be used with a workspace: the cluster that this pod runs in is the member, \
+                 and no kcp; give a kubeconfig of kcp",
             ));
         }
         let config = Config::incluster().map_err(|error| {
-            ClusterError::new("cluster.inCluster: this is not a pod with a service account".into())
-                .with_source(error)
+            wrong("is true, but this is not a pod with a service account").with_source(error)
         })?;
         let token = config.auth_info.token_file.as_ref().map(PathBuf::from);
         let authority = config.root_cert_file.clone();
@@ -280,23 +306,24 @@ impl ClusterConfig {
         match there {
             Some(there) if there == self.workspace => return Ok(server.clone()),
             Some(there) => {
-                return Err(ClusterError::new(format!(
-                    "syncTarget.workspace is {:?}, but the server's URL {} names {there:?}: \
-                     set cluster.context to one without {CLUSTERS}, or the workspace to that one",
+                let message = format!(
+                    "is {:?}, but the server's URL {} names {there:?}; set cluster.context to one \
+                     without {CLUSTERS}, or the workspace to that one",
                     self.workspace,
                     shown(server)
-                )));
+                );
+                return Err(ClusterError::new(ClusterKey::Workspace, message));
             }
             None => {}
         }
         let mut parts = server.clone().into_parts();
         let joined = format!("{path}{CLUSTERS}{}", self.workspace);
         let invalid = |_| {
-            ClusterError::new(format!(
-                "syncTarget.workspace is {:?}, which is no part of a URL: \
-                 a logical cluster as \"root:org:edge\" is allowed",
+            let message = format!(
+                "{:?} is no workspace; write it as root:org:edge",
                 self.workspace
-            ))
+            );
+            ClusterError::new(ClusterKey::Workspace, message)
         };
         if self.workspace.contains(['/', '?', '#']) {
             return Err(invalid(()));
@@ -393,22 +420,6 @@ impl Cluster {
 impl fmt::Debug for Cluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Cluster").field(&self.server).finish()
-    }
-}
-
-// === impl ClusterError ===
-
-impl ClusterError {
-    const fn new(message: String) -> Self {
-        Self {
-            message,
-            source: None,
-        }
-    }
-
-    fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
-        self
     }
 }
 

@@ -47,31 +47,26 @@ impl LeaseConfig {
     ///
     /// # Errors
     ///
-    /// If Kubernetes would not take the namespace or the name.
+    /// The first that [`check`](Self::check) tells.
     pub fn new(namespace: &str, name: &str, target: &str) -> Result<Self, InvalidConfig> {
-        let name = if name.is_empty() {
-            format!("{target}-heartbeat")
-        } else {
-            name.to_owned()
-        };
-        if namespace.len() > LABEL_MAX || !is_label(namespace) {
-            return Err(InvalidConfig {
-                key: "namespace",
-                value: namespace.to_owned(),
-                allowed: format!("1 to {LABEL_MAX} of a-z, 0-9 and '-' are allowed"),
-            });
+        match Self::check(namespace, name, target).into_iter().next() {
+            Some(wrong) => Err(wrong),
+            None => Ok(Self {
+                namespace: namespace.to_owned(),
+                name: lease_name(name, target),
+            }),
         }
-        if !is_subdomain(&name) {
-            return Err(InvalidConfig {
-                key: "name",
-                value: name,
-                allowed: format!("1 to {SUBDOMAIN_MAX} of a-z, 0-9, '-' and '.' are allowed"),
-            });
-        }
-        Ok(Self {
-            namespace: namespace.to_owned(),
-            name,
-        })
+    }
+
+    /// Everything for which [`new`](Self::new) refuses: a namespace or a name that Kubernetes would
+    /// not take.
+    #[must_use]
+    pub fn check(namespace: &str, name: &str, target: &str) -> Vec<InvalidConfig> {
+        let checked = [
+            check_namespace(namespace),
+            check_name(&lease_name(name, target)),
+        ];
+        checked.into_iter().filter_map(Result::err).collect()
     }
 
     /// The Lease's namespace.
@@ -85,6 +80,41 @@ impl LeaseConfig {
     pub fn name(&self) -> &str {
         &self.name
     }
+}
+
+fn lease_name(name: &str, target: &str) -> String {
+    match name {
+        "" => format!("{target}-heartbeat"),
+        name => name.to_owned(),
+    }
+}
+
+/// Refuses what no namespace may be called.
+pub(crate) fn check_namespace(namespace: &str) -> Result<(), InvalidConfig> {
+    if namespace.len() <= LABEL_MAX && is_label(namespace) {
+        return Ok(());
+    }
+    Err(InvalidConfig {
+        key: "namespace",
+        value: namespace.to_owned(),
+        allowed: format!("1 to {LABEL_MAX} of a-z, 0-9 and '-' are allowed"),
+    })
+}
+
+/// Refuses what no object, and so no SyncTarget, may be called.
+///
+/// # Errors
+///
+/// If Kubernetes would not take the name.
+pub fn check_name(name: &str) -> Result<(), InvalidConfig> {
+    if is_subdomain(name) {
+        return Ok(());
+    }
+    Err(InvalidConfig {
+        key: "name",
+        value: name.to_owned(),
+        allowed: format!("1 to {SUBDOMAIN_MAX} of a-z, 0-9, '-' and '.' are allowed"),
+    })
 }
 
 /// Whether an object may be called that.
@@ -175,6 +205,9 @@ mod tests {
         }
         let config = LeaseConfig::new("default", "", "edge-1").unwrap();
         assert_eq!(config.name(), "edge-1-heartbeat");
+        let both = LeaseConfig::check("Bad_NS", "Bad_Name", "");
+        let keys: Vec<_> = both.iter().map(|error| error.key).collect();
+        assert_eq!(keys, ["namespace", "name"]);
     }
 
     #[test]

@@ -107,17 +107,14 @@ impl TunnelConfig {
         }
     }
 
-    /// Opens every file that the configuration names, as a dial would.
-    ///
-    /// # Errors
-    ///
-    /// [`DialError`] if one cannot be read or holds what it should not, or the token may not be
-    /// sent to that URL.
+    /// Everything that is wrong before anybody is dialed, each with its key
+    /// ([`DialError::key`]): a file that cannot be read or holds what it should not, a token that
+    /// may not be sent to that URL. Nothing where a dial can be tried.
     ///
     /// # Cancel safety
     ///
     /// A dropped call has changed nothing. Nothing but the caller bounds how long it waits.
-    pub async fn check(&self) -> Result<(), DialError> {
+    pub async fn check(&self) -> Vec<DialError> {
         Dialer::new(self).check(self).await
     }
 

@@ -28,11 +28,16 @@ use crate::link::Link;
 use crate::link::MESSAGE_MAX;
 use crate::protocol;
 use crate::tls::Tls;
+use crate::token::TOKEN_FILE;
 use crate::token::TokenFile;
 
 /// Enough to keep a link of 1 Gbit/s busy between two turns of the event loop, half a millisecond.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const UNSENT: u32 = 64 * 1024;
+
+/// The keys of what stands in the headers.
+const NAME: &str = "syncTarget.name";
+const WORKSPACE: &str = "syncTarget.workspace";
 
 /// Dials again and again, with the files as they are then.
 #[derive(Debug)]
@@ -123,15 +128,16 @@ impl Dialer {
         }
     }
 
-    /// Reads every file that a dial needs.
-    pub(crate) async fn check(&mut self, config: &TunnelConfig) -> Result<(), DialError> {
-        self.bearer(config).await?;
-        header("syncTarget.name", &config.sync_target)?;
-        header("syncTarget.workspace", &config.workspace)?;
-        if config.url.is_secure() {
-            self.tls.connector().await?;
+    /// Reads every file that is named, and tells all that a dial would stumble over.
+    pub(crate) async fn check(&mut self, config: &TunnelConfig) -> Vec<DialError> {
+        let mut wrong = Vec::new();
+        wrong.extend(self.bearer(config).await.err());
+        wrong.extend(header(NAME, &config.sync_target).err());
+        wrong.extend(header(WORKSPACE, &config.workspace).err());
+        if config.url.is_secure() || self.tls.has_files() {
+            wrong.extend(self.tls.check().await.into_iter().map(DialError::Tls));
         }
-        Ok(())
+        wrong
     }
 
     /// Dials once, within the deadline.
@@ -215,6 +221,24 @@ impl Dialer {
 // === impl DialError ===
 
 impl DialError {
+    /// The key of the configuration that is to be mended: `url`, `tokenFile`, `caFile`, `certFile`,
+    /// `keyFile`, `syncTarget.name` or `syncTarget.workspace`.
+    #[must_use]
+    pub const fn key(&self) -> &'static str {
+        match self {
+            Self::Token(_) => TOKEN_FILE,
+            Self::Tls(error) => error.key(),
+            Self::Header(key) => key,
+            Self::PlaintextToken
+            | Self::Connect { .. }
+            | Self::TlsHandshake { .. }
+            | Self::Broken(_)
+            | Self::Rejected { .. }
+            | Self::NoUpgrade(_)
+            | Self::TimedOut(_) => "url",
+        }
+    }
+
     /// Not to come back before that has passed, if the server says.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
@@ -249,8 +273,8 @@ fn request(
     token: Option<&SecretString>,
     key: &str,
 ) -> Result<SecretString, DialError> {
-    let target = header("syncTarget.name", &config.sync_target)?;
-    let workspace = header("syncTarget.workspace", &config.workspace)?;
+    let target = header(NAME, &config.sync_target)?;
+    let workspace = header(WORKSPACE, &config.workspace)?;
     let mut text = format!(
         "GET {} HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\

@@ -92,6 +92,33 @@ impl Tls {
         }
     }
 
+    pub(crate) const fn has_files(&self) -> bool {
+        self.sources.ca_file.is_some() || self.sources.client.is_some()
+    }
+
+    /// What is wrong with each file, or else with all of it together.
+    pub(crate) async fn check(&mut self) -> Vec<TlsError> {
+        let mut wrong = Vec::new();
+        if let Some(path) = &self.sources.ca_file {
+            let roots = read(CA_FILE, path).await;
+            wrong.extend(roots.and_then(|pem| given_roots(&pem, path)).err());
+        }
+        if let Some((cert, key)) = &self.sources.client {
+            let chain = read(CERT_FILE, cert).await;
+            wrong.extend(
+                chain
+                    .and_then(|pem| certificates(CERT_FILE, cert, &pem))
+                    .err(),
+            );
+            let private = read(KEY_FILE, key).await;
+            wrong.extend(private.and_then(|pem| private_key(key, &pem)).err());
+        }
+        if wrong.is_empty() {
+            wrong.extend(self.make().await.err());
+        }
+        wrong
+    }
+
     /// The connector of the files as they are now, or as they last were good.
     pub(crate) async fn connector(&mut self) -> Result<TlsConnector, TlsError> {
         match self.make().await {
@@ -128,6 +155,20 @@ impl Tls {
     }
 }
 
+// === impl TlsError ===
+
+impl TlsError {
+    /// The key of the configuration that is to be mended.
+    pub(crate) const fn key(&self) -> &'static str {
+        match self {
+            Self::Unreadable { key, .. } | Self::Malformed { key, .. } => key,
+            Self::NoRoots(_) => CA_FILE,
+            Self::Client(_) => CERT_FILE,
+            Self::Setup(_) => "url",
+        }
+    }
+}
+
 // === impl Sources ===
 
 impl Sources {
@@ -158,8 +199,7 @@ impl Sources {
             return Ok(builder.with_no_client_auth());
         };
         let chain = certificates(CERT_FILE, cert_path, cert)?;
-        let key = PrivateKeyDer::from_pem_slice(key)
-            .map_err(|_| malformed(KEY_FILE, key_path, "private key"))?;
+        let key = private_key(key_path, key)?;
         builder
             .with_client_auth_cert(chain, key)
             .map_err(TlsError::Client)
@@ -200,6 +240,10 @@ fn certificates(
         .ok()
         .filter(|certificates| !certificates.is_empty())
         .ok_or_else(|| malformed(key, path, "certificate"))
+}
+
+fn private_key(path: &Path, pem: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::from_pem_slice(pem).map_err(|_| malformed(KEY_FILE, path, "private key"))
 }
 
 fn given_roots(pem: &[u8], path: &Path) -> Result<RootCertStore, TlsError> {

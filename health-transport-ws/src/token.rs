@@ -32,6 +32,9 @@ pub enum TokenError {
     Malformed(PathBuf),
 }
 
+/// The configuration's key.
+pub(crate) const TOKEN_FILE: &str = "tokenFile";
+
 // === impl TokenFile ===
 
 impl TokenFile {

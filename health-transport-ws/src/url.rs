@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use http::Uri;
+use rustls::pki_types::ServerName;
 
 /// Where to dial: `ws://` or `wss://`, a host, a path.
 ///
@@ -115,6 +116,11 @@ impl FromStr for TunnelUrl {
         if host.is_empty() {
             return Err(wrong("names no host".to_owned()));
         }
+        if secure && ServerName::try_from(host).is_err() {
+            return Err(wrong(format!(
+                "names the host {host:?}, which no certificate can name"
+            )));
+        }
         if uri.port().is_some() && uri.port_u16().is_none_or(|port| port == 0) {
             return Err(wrong("has a port that is not from 1 to 65535".to_owned()));
         }
@@ -177,6 +183,7 @@ mod tests {
             ("https://hub/tunnel", "only ws and wss are allowed"),
             ("wss://alice:s3cr3t@hub/", "user name"),
             ("wss://hub:0/", "port"),
+            ("wss://a..b/", "which no certificate can name"),
         ] {
             let error = text.parse::<TunnelUrl>().unwrap_err().to_string();
             assert!(error.starts_with("url ") && error.contains(says), "{error}");

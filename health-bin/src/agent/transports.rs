@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use super::report;
 use crate::config::AgentConfig;
+use crate::config::Problems;
 
 #[cfg(feature = "transport-lease")]
 mod cluster;
@@ -47,10 +48,10 @@ pub(super) struct LeaseHeld(pub(super) Arc<dyn Fn(Instant) -> bool + Send + Sync
 
 /// Makes every transport that the configuration asks for.
 #[cfg_attr(
-    not(any(feature = "transport-ws", feature = "transport-lease")),
+    not(feature = "transport-lease"),
     expect(
         clippy::unused_async,
-        reason = "without a transport nothing is waited for"
+        reason = "without a cluster nothing is waited for"
     )
 )]
 #[cfg_attr(
@@ -64,10 +65,33 @@ pub(super) struct LeaseHeld(pub(super) Arc<dyn Fn(Instant) -> bool + Send + Sync
 pub(super) async fn build(parts: Parts<'_>) -> anyhow::Result<Transports> {
     let mut transports = Transports::default();
     #[cfg(feature = "transport-ws")]
-    tunnel::add(&parts, &mut transports).await?;
+    tunnel::add(&parts, &mut transports)?;
     #[cfg(feature = "transport-lease")]
     cluster::add(&parts, &mut transports).await?;
     Ok(transports)
+}
+
+/// Finds what is wrong with what they are made from.
+#[cfg_attr(
+    not(any(feature = "transport-ws", feature = "transport-lease")),
+    expect(
+        clippy::unused_async,
+        reason = "without a transport nothing is waited for"
+    )
+)]
+#[cfg_attr(
+    not(feature = "transport-lease"),
+    expect(unused_variables, reason = "each transport needs other parts")
+)]
+pub(super) async fn check(
+    config: &AgentConfig,
+    kubeconfig_variable: Option<&str>,
+    problems: &mut Problems,
+) {
+    #[cfg(feature = "transport-ws")]
+    tunnel::check(config, problems).await;
+    #[cfg(feature = "transport-lease")]
+    cluster::check(config, kubeconfig_variable, problems).await;
 }
 
 // === impl LeaseHeld ===

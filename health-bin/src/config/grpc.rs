@@ -48,12 +48,5 @@ pub(super) fn validate(
         problems.add(key, "this build has no grpc");
         return;
     }
-    for (other, address) in others {
-        if bind.port() != 0 && bind == *address {
-            problems.add(
-                key,
-                format!("is {bind}, as {other} is; give it a port of its own"),
-            );
-        }
-    }
+    problems.check_apart(key, bind, others);
 }

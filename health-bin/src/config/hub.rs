@@ -4,12 +4,20 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use health_heartbeat::FleetTerms;
+#[cfg(feature = "transport-lease")]
+use health_transport_lease::InvalidConfig;
+#[cfg(feature = "transport-lease")]
+use health_transport_lease::LeaseConfig;
+#[cfg(feature = "transport-lease")]
+use health_transport_lease::watch::WatchConfig;
 use serde::Deserialize;
 use serde::Serialize;
 
 use super::ConfigDuration;
 use super::ConfigError;
 use super::LogConfig;
+#[cfg(feature = "transport-lease")]
+use super::Problem;
 use super::Problems;
 use super::grpc;
 
@@ -170,19 +178,21 @@ impl HubConfig {
         self.log.level.clone_from(&new.log.level);
     }
 
-    /// Finds everything that is wrong, and opens every file that is named.
-    ///
-    /// `kubeconfig_variable` is the value of the environment's `KUBECONFIG`.
-    pub(crate) fn validate(&self, kubeconfig_variable: Option<&str>) -> Result<(), ConfigError> {
+    /// Finds every value that is wrong; no file is opened.
+    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
         let mut problems = Problems::default();
-        self.validate_files(&mut problems);
         self.validate_auth(&mut problems);
+        problems.check_apart(
+            "ops.bind",
+            self.ops.bind,
+            &[("server.bind", self.server.bind)],
+        );
         let others = [
             ("server.bind", self.server.bind),
             ("ops.bind", self.ops.bind),
         ];
         grpc::validate("ops.grpcBind", self.ops.grpc_bind, &others, &mut problems);
-        self.validate_cluster(kubeconfig_variable, &mut problems);
+        self.validate_cluster(&mut problems);
         self.validate_limits(&mut problems);
         problems.finish()
     }
@@ -196,29 +206,6 @@ impl HubConfig {
         !self.auth.token_file.is_empty()
             || !self.server.tls.client_ca_file.is_empty()
             || self.auth.token_review
-    }
-
-    fn validate_files(&self, problems: &mut Problems) {
-        let tls = &self.server.tls;
-        for (key, path) in [
-            ("server.tls.certFile", &tls.cert_file),
-            ("server.tls.keyFile", &tls.key_file),
-            ("server.tls.clientCaFile", &tls.client_ca_file),
-            ("ops.tokenFile", &self.ops.token_file),
-            ("auth.tokenFile", &self.auth.token_file),
-        ] {
-            if !path.is_empty() {
-                problems.check_file(key, path);
-            }
-        }
-        let cert = !tls.cert_file.is_empty();
-        if cert == tls.key_file.is_empty() {
-            let what = "certFile and keyFile belong together; set both, or none for plain HTTP";
-            problems.add("server.tls", what);
-        } else if !cert && !tls.client_ca_file.is_empty() {
-            let what = "needs certFile and keyFile: client certificates are shown over TLS only";
-            problems.add("server.tls.clientCaFile", what);
-        }
     }
 
     fn validate_auth(&self, problems: &mut Problems) {
@@ -248,7 +235,7 @@ impl HubConfig {
         }
     }
 
-    fn validate_cluster(&self, kubeconfig_variable: Option<&str>, problems: &mut Problems) {
+    fn validate_cluster(&self, problems: &mut Problems) {
         let cluster = &self.cluster;
         if !cluster.enabled {
             if cluster.leader_lease.enabled {
@@ -260,35 +247,8 @@ impl HubConfig {
             problems.add("cluster", "this build has no transport-lease");
             return;
         }
-        let variable = kubeconfig_variable.filter(|paths| !paths.is_empty());
-        if cluster.in_cluster {
-            if !cluster.kubeconfig.is_empty() || !cluster.context.is_empty() {
-                let what = "cannot be used with cluster.kubeconfig and cluster.context";
-                problems.add("cluster.inCluster", what);
-            }
-            if !cluster.workspaces.is_empty() {
-                let what = "cannot be used with cluster.workspaces: the cluster that this pod runs \
-                            in is no kcp; give a kubeconfig of kcp";
-                problems.add("cluster.inCluster", what);
-            }
-        } else if !cluster.kubeconfig.is_empty() {
-            problems.check_file("cluster.kubeconfig", &cluster.kubeconfig);
-        } else if let Some(paths) = variable {
-            problems.check_kubeconfigs(paths);
-        } else {
-            let what = "is true, but no cluster is given; set cluster.kubeconfig, KUBECONFIG, or \
-                        cluster.inCluster";
-            problems.add("cluster.enabled", what);
-        }
-        if cluster.namespace.is_empty() {
-            problems.add(
-                "cluster.namespace",
-                "is empty, the Leases must be somewhere",
-            );
-        }
-        if cluster.leader_lease.enabled && cluster.leader_lease.name.is_empty() {
-            problems.add("cluster.leaderLease.name", "is empty, the Lease needs one");
-        }
+        #[cfg(feature = "transport-lease")]
+        self.validate_leases(problems);
         let mut known = BTreeSet::new();
         for (number, workspace) in cluster.workspaces.iter().enumerate() {
             let key = format!("cluster.workspaces[{number}]");
@@ -298,6 +258,21 @@ impl HubConfig {
             } else if !known.insert(workspace) {
                 problems.add(key, format!("{workspace:?} is there twice"));
             }
+        }
+    }
+
+    /// Where the agents' Leases are, and this hub's own.
+    #[cfg(feature = "transport-lease")]
+    fn validate_leases(&self, problems: &mut Problems) {
+        let (namespace, leader) = (&self.cluster.namespace, &self.cluster.leader_lease);
+        let wrong = |section| move |error: InvalidConfig| Problem::below(section, error.key, error);
+        problems.take(WatchConfig::new(namespace).map_err(wrong("cluster")));
+        if leader.enabled && leader.name.is_empty() {
+            problems.add("cluster.leaderLease.name", "is empty, the Lease needs one");
+        } else if leader.enabled {
+            // Its namespace is the one above.
+            let named = LeaseConfig::new("default", &leader.name, "");
+            problems.take(named.map_err(wrong("cluster.leaderLease")));
         }
     }
 

@@ -224,7 +224,7 @@ impl ResourcesKind {
         set(&mut config.threads, self.threads);
         set(&mut config.tasks, self.tasks);
         let check = ResourcesCheck::new(config)?;
-        // A configuration that is only checked has no runtime.
+        // A configuration that is only read has no runtime.
         Ok(match Handle::try_current() {
             Ok(pulse) => check.with_runtime(pulse),
             Err(_) => check,

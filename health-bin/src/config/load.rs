@@ -11,6 +11,7 @@ use super::collect;
 use super::collect::Found;
 use super::environment;
 use super::problem::Problem;
+use super::problem::Problems;
 use super::tree;
 use super::tree::Content;
 use super::tree::Mark;
@@ -132,18 +133,20 @@ fn apply(
 // === impl Draft ===
 
 impl<C> Draft<C> {
-    /// Tells everything that is wrong, together with what `validate` finds.
-    pub(crate) fn check(
-        mut self,
-        validate: impl FnOnce(&mut C) -> Result<(), ConfigError>,
-    ) -> Result<Loaded<C>, ConfigError> {
-        let validated = match self.found.gave_up {
-            true => Ok(()),
-            false => validate(&mut self.config),
-        };
-        let contradictions = validated.err().map_or_else(Vec::new, |error| error.0);
+    /// The configuration, as far as it could be read; nothing where too much is wrong with it to
+    /// find more.
+    pub(crate) const fn config(&mut self) -> Option<&mut C> {
+        match self.found.gave_up {
+            true => None,
+            false => Some(&mut self.config),
+        }
+    }
+
+    /// Tells everything that is wrong, together with the `contradictions` that its configuration
+    /// has.
+    pub(crate) fn finish(self, contradictions: Problems) -> Result<Loaded<C>, ConfigError> {
         let mut problems = Vec::new();
-        for mut problem in contradictions {
+        for mut problem in contradictions.0 {
             problem.key = self.readable.original(&problem.key);
             if !self.found.explains(&problem) {
                 problems.push(problem);
@@ -165,6 +168,21 @@ impl<C> Draft<C> {
             error.0.push(Problem::new("", what));
         }
         Err(error)
+    }
+}
+
+#[cfg(any(test, fuzzing))]
+impl<C> Draft<C> {
+    /// Tells everything that is wrong, together with what `validate` finds.
+    pub(crate) fn check(
+        mut self,
+        validate: impl FnOnce(&mut C) -> Result<(), ConfigError>,
+    ) -> Result<Loaded<C>, ConfigError> {
+        let mut problems = Problems::default();
+        if let Some(config) = self.config() {
+            problems.take(validate(config));
+        }
+        self.finish(problems)
     }
 }
 

@@ -1,6 +1,13 @@
 //! What is wrong with a configuration, and where it was said.
 
 use std::fmt;
+use std::net::SocketAddr;
+use std::path::Path;
+
+#[cfg(feature = "transport-lease")]
+use health_transport_lease::ClusterError;
+#[cfg(feature = "transport-lease")]
+use health_transport_lease::ClusterKey;
 
 /// Indicates a configuration that cannot be used: every problem that was found, a line each.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,9 +48,15 @@ impl ConfigError {
     }
 
     /// That something which `key` names cannot be used, with the whole chain of causes.
-    #[cfg(any(feature = "transport-ws", feature = "transport-lease"))]
+    #[cfg(feature = "hub")]
     pub(crate) fn caused(key: &str, error: impl Into<anyhow::Error>) -> Self {
         Self::one(key, format!("{:#}", error.into()))
+    }
+}
+
+impl From<Problem> for ConfigError {
+    fn from(problem: Problem) -> Self {
+        Self(vec![problem])
     }
 }
 
@@ -69,6 +82,38 @@ impl Problem {
             place: None,
             key: key.into(),
             what: what.into(),
+        }
+    }
+
+    /// What a library says of its own `key`, which is part of `section` here and with which its
+    /// words may begin.
+    #[cfg(any(feature = "transport-ws", feature = "transport-lease"))]
+    pub(crate) fn below(section: &str, key: &str, error: impl Into<anyhow::Error>) -> Self {
+        let what = format!("{:#}", error.into());
+        let rest = what.strip_prefix(key).unwrap_or(&what);
+        Self::new(
+            format!("{section}.{key}"),
+            rest.trim_start_matches([':', ' ']),
+        )
+    }
+
+    /// Why no cluster can be called; `workspace` is the key of the workspace.
+    #[cfg(feature = "transport-lease")]
+    pub(crate) fn of_cluster(error: ClusterError, workspace: &str) -> Self {
+        let key = error.key();
+        let name = key.to_string();
+        let problem = Self::below("cluster", &name, error);
+        match key {
+            ClusterKey::Context | ClusterKey::InCluster | ClusterKey::Kubeconfig => problem,
+            ClusterKey::Variable => Self {
+                place: Some(Place::Variable(name)),
+                key: "cluster.kubeconfig".to_owned(),
+                ..problem
+            },
+            ClusterKey::Workspace => Self {
+                key: workspace.to_owned(),
+                ..problem
+            },
         }
     }
 }
@@ -110,21 +155,34 @@ impl Problems {
         self.0.push(Problem::new(key, what));
     }
 
-    /// Notes that a file which the configuration names cannot be opened.
-    pub(crate) fn check_file(&mut self, key: &str, path: &str) {
-        if let Err(error) = open(path) {
-            self.add(key, error);
+    /// What was made, or nothing and a note of what is wrong. Of a key that something was told of
+    /// before no more is told: it may only follow from that.
+    pub(crate) fn take<T>(&mut self, made: Result<T, impl Into<ConfigError>>) -> Option<T> {
+        match made {
+            Ok(made) => Some(made),
+            Err(error) => {
+                let told = |problem: &Problem| self.0.iter().any(|it| it.key == problem.key);
+                let ConfigError(mut new) = error.into();
+                new.retain(|problem| !told(problem));
+                self.0.append(&mut new);
+                None
+            }
         }
     }
 
-    /// Notes that a file of the environment's `KUBECONFIG` cannot be opened.
-    pub(crate) fn check_kubeconfigs(&mut self, paths: &str) {
-        for path in paths.split(':').filter(|path| !path.is_empty()) {
-            if let Err(error) = open(path) {
-                self.0.push(Problem {
-                    place: Some(Place::Variable("KUBECONFIG".to_owned())),
-                    ..Problem::new("cluster.kubeconfig", error)
-                });
+    /// Notes that `key` listens where one of `others` does, each with its key.
+    pub(crate) fn check_apart(
+        &mut self,
+        key: &str,
+        bind: SocketAddr,
+        others: &[(&str, SocketAddr)],
+    ) {
+        for (other, address) in others {
+            if bind.port() != 0 && bind == *address {
+                self.add(
+                    key,
+                    format!("is {bind}, as {other} is; give it a port of its own"),
+                );
             }
         }
     }
@@ -138,19 +196,29 @@ impl Problems {
     }
 }
 
-fn open(path: &str) -> Result<(), String> {
-    let opened = std::fs::File::open(path).and_then(|file| {
-        if file.metadata()?.is_dir() {
-            return Err(std::io::Error::other("it is a directory"));
-        }
-        Ok(())
-    });
-    opened.map_err(|error| format!("cannot read the file {path:?}: {error}"))
+/// What stands in the file that `key` names.
+pub(crate) fn read_file(key: &str, path: &Path) -> Result<Vec<u8>, ConfigError> {
+    std::fs::read(path)
+        .map_err(|error| ConfigError::one(key, format!("cannot read the file {path:?}: {error}")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_key_that_was_told_no_more_is_told() {
+        let wrong = |keys: &[&str]| {
+            let problems = keys.iter().map(|key| Problem::new(*key, "is wrong"));
+            Err::<(), _>(ConfigError(problems.collect()))
+        };
+        let mut problems = Problems::default();
+        assert_eq!(problems.take(Ok::<_, ConfigError>(1)), Some(1));
+        assert_eq!(problems.take(wrong(&["a", "a", "b"])), None);
+        assert_eq!(problems.take(wrong(&["b", "a", "c"])), None);
+        let keys: Vec<_> = problems.0.iter().map(|it| it.key.as_str()).collect();
+        assert_eq!(keys, ["a", "a", "b", "c"]);
+    }
 
     #[test]
     fn a_problem_is_one_line_that_begins_with_its_place() {

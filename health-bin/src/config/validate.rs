@@ -2,8 +2,14 @@
 
 use health_core::ComponentName;
 use health_core::ComponentSpec;
+#[cfg(feature = "transport-lease")]
+use health_transport_lease::LeaseConfig;
+#[cfg(feature = "transport-lease")]
+use health_transport_lease::check_name;
 
 use super::ConfigError;
+#[cfg(feature = "transport-lease")]
+use super::Problem;
 use super::Problems;
 use super::agent::AgentConfig;
 use super::agent::ChecksConfig;
@@ -11,19 +17,13 @@ use super::agent::ComponentConfig;
 use super::grpc;
 use super::kinds::Made;
 
-/// An error of a transport's configuration without its key, which stands before it anyway.
-#[cfg(feature = "transport-lease")]
-fn told(error: &health_transport_lease::InvalidConfig) -> String {
-    format!("is {:?}, {}", error.value, error.allowed)
-}
-
 /// The components that the program registers by itself.
 const RESERVED: [&str; 3] = ["heartbeat", "connection", "runtime"];
 
 // === impl AgentConfig ===
 
 impl AgentConfig {
-    /// Finds everything that is wrong, and opens every file that is named.
+    /// Finds every value that is wrong; no file is opened.
     ///
     /// `kubeconfig_variable` is the value of the environment's `KUBECONFIG`.
     pub(crate) fn validate(&self, kubeconfig_variable: Option<&str>) -> Result<(), ConfigError> {
@@ -46,7 +46,7 @@ impl AgentConfig {
         self.validate_names(kubeconfig_variable, &mut problems);
         self.validate_components(&mut problems);
         self.validate_websocket(&mut problems);
-        self.validate_cluster(kubeconfig_variable, &mut problems);
+        self.validate_cluster(&mut problems);
         if let Err(error) = self.sync_target_heartbeat() {
             for what in error.0 {
                 problems.add("syncTargetStatus.heartbeatInterval", what);
@@ -60,26 +60,32 @@ impl AgentConfig {
     #[cfg(feature = "transport-lease")]
     fn validate_lease(&self, kubeconfig_variable: Option<&str>, problems: &mut Problems) {
         if let Err(error) = self.sync_target_status_config() {
-            problems.add(format!("syncTargetStatus.{}", error.key), told(&error));
+            let wrong = Problem::below("syncTargetStatus", error.key, error);
+            problems.0.push(wrong);
         }
         if !self.has_cluster(kubeconfig_variable) {
             return;
         }
         let (lease, target) = (&self.heartbeat.lease, &self.sync_target.name);
-        let made = health_transport_lease::LeaseConfig::new(&lease.namespace, &lease.name, target);
-        if let Err(error) = made.as_ref().map_err(Clone::clone)
-            && lease.enabled
-            && !target.is_empty()
-        {
-            problems.add(format!("heartbeat.lease.{}", error.key), told(&error));
+        if target.is_empty() {
+            return;
+        }
+        let is_used = self.sync_target_status.enabled || (lease.enabled && lease.name.is_empty());
+        let named = check_name(target).map_err(|error| Problem::below("syncTarget", "name", error));
+        let is_wrong = is_used && problems.take(named).is_none();
+        if lease.enabled {
+            // A Lease that is named after the SyncTarget is not to be mended too.
+            let target = if is_wrong { "any" } else { target };
+            for error in LeaseConfig::check(&lease.namespace, &lease.name, target) {
+                let wrong = Problem::below("heartbeat.lease", error.key, error);
+                problems.0.push(wrong);
+            }
         }
     }
 
     fn validate_push(&self, problems: &mut Problems) {
         let (push, bind) = (&self.push, self.server.bind);
-        if !push.token_file.is_empty() {
-            problems.check_file("push.tokenFile", &push.token_file);
-        } else if push.enabled && !bind.ip().is_loopback() {
+        if push.token_file.is_empty() && push.enabled && !bind.ip().is_loopback() {
             let what = format!(
                 "is empty, and server.bind is {bind}: anybody could report; set it, or bind to \
                  loopback"
@@ -150,12 +156,6 @@ impl AgentConfig {
             problems.add("heartbeat.websocket.url", "this build has no transport-ws");
             return;
         }
-        if !websocket.url.starts_with("ws://") && !websocket.url.starts_with("wss://") {
-            problems.add(
-                "heartbeat.websocket.url",
-                format!("{:?} must begin with wss:// or ws://", websocket.url),
-            );
-        }
         let [cert, key] = [&websocket.cert_file, &websocket.key_file];
         match (cert.is_empty(), key.is_empty()) {
             (false, true) => problems.add("heartbeat.websocket.certFile", "give its keyFile too"),
@@ -166,40 +166,13 @@ impl AgentConfig {
             let what = "is shown over TLS only: begin the url with wss://";
             problems.add("heartbeat.websocket.certFile", what);
         }
-        for (name, path) in [
-            ("tokenFile", &websocket.token_file),
-            ("caFile", &websocket.ca_file),
-            ("certFile", cert),
-            ("keyFile", key),
-        ] {
-            if !path.is_empty() {
-                problems.check_file(&format!("heartbeat.websocket.{name}"), path);
-            }
-        }
     }
 
-    fn validate_cluster(&self, kubeconfig_variable: Option<&str>, problems: &mut Problems) {
+    fn validate_cluster(&self, problems: &mut Problems) {
         let cluster = &self.cluster;
-        if !cluster.enabled {
-            return;
-        }
-        if cfg!(not(feature = "transport-lease")) {
-            if !cluster.kubeconfig.is_empty() || cluster.in_cluster {
-                problems.add("cluster", "this build has no transport-lease");
-            }
-            return;
-        }
-        if !cluster.kubeconfig.is_empty() {
-            problems.check_file("cluster.kubeconfig", &cluster.kubeconfig);
-        } else if let Some(paths) = kubeconfig_variable.filter(|_| !cluster.in_cluster) {
-            problems.check_kubeconfigs(paths);
-        }
-        if cluster.in_cluster && !self.sync_target.workspace.is_empty() {
-            problems.add(
-                "cluster.inCluster",
-                "cannot be used with syncTarget.workspace: the cluster that this pod runs in is \
-                 the member, and a heartbeat there would leave kcp blind; give a kubeconfig of kcp",
-            );
+        let is_given = !cluster.kubeconfig.is_empty() || cluster.in_cluster;
+        if cfg!(not(feature = "transport-lease")) && cluster.enabled && is_given {
+            problems.add("cluster", "this build has no transport-lease");
         }
     }
 }

@@ -107,6 +107,9 @@ pub(super) enum Denied {
     Unavailable,
 }
 
+/// The configuration's key.
+const TOKEN_FILE: &str = "auth.tokenFile";
+
 /// Reviews under way at once: an API server that hangs must not hold as many requests as there are
 /// agents. More are told to come back.
 const REVIEWS_MAX: usize = 64;
@@ -126,16 +129,7 @@ impl Auth {
         reviewer: Option<Reviewer>,
         now: Instant,
     ) -> Result<Self, ConfigError> {
-        let path = &config.auth.token_file;
-        let tokens = if path.is_empty() {
-            None
-        } else {
-            let paths = vec![PathBuf::from(path)];
-            let hasher = RandomState::new();
-            let parse = move |contents: &[Vec<u8>]| Tokens::parse(&contents.concat(), &hasher);
-            let read = Reloaded::read("auth.tokenFile", paths, parse, now);
-            Some(read.map_err(|error| ConfigError::caused("auth.tokenFile", error))?)
-        };
+        let tokens = Self::tokens(config, now)?;
         if config.auth.token_review && reviewer.is_none() {
             let what = "is true, but this hub does not ask an API server yet; use auth.tokenFile \
                         or server.tls.clientCaFile";
@@ -154,6 +148,26 @@ impl Auth {
             reviewer,
             anonymous: config.lets_anybody_in(),
         })
+    }
+
+    /// Reads what [`read`](Self::read) reads, for what is wrong with it.
+    pub(super) fn check(config: &HubConfig, now: Instant) -> Result<(), ConfigError> {
+        Self::tokens(config, now).map(drop)
+    }
+
+    /// The static tokens, where the configuration names a file of them.
+    fn tokens(
+        config: &HubConfig,
+        now: Instant,
+    ) -> Result<Option<Arc<Reloaded<Tokens>>>, ConfigError> {
+        let path = &config.auth.token_file;
+        if path.is_empty() {
+            return Ok(None);
+        }
+        let files = vec![(TOKEN_FILE, PathBuf::from(path))];
+        let hasher = RandomState::new();
+        let parse = move |contents: &[Vec<u8>]| parse(contents, &hasher);
+        Reloaded::read(TOKEN_FILE, files, parse, now).map(Some)
     }
 
     /// Looks at the file of the tokens now.
@@ -320,6 +334,11 @@ impl Claim<'_> {
             name: self.name.unwrap_or_default().to_owned(),
         }
     }
+}
+
+fn parse(contents: &[Vec<u8>], hasher: &RandomState) -> Result<Tokens, ConfigError> {
+    let tokens = Tokens::parse(&contents.concat(), hasher);
+    tokens.map_err(|error| ConfigError::caused(TOKEN_FILE, error))
 }
 
 /// What the request says must be what its credential says, or nothing.

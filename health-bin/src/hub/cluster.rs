@@ -10,7 +10,6 @@ use std::time::Duration;
 use std::time::Instant;
 use std::time::SystemTime;
 
-use anyhow::Context;
 use health_heartbeat::AgentId;
 use health_heartbeat::AgentKey;
 use health_heartbeat::AgentView;
@@ -20,6 +19,7 @@ use health_transport_lease::AccessConfig;
 use health_transport_lease::AccessReviewer;
 use health_transport_lease::Cluster;
 use health_transport_lease::ClusterConfig;
+use health_transport_lease::ClusterError;
 use health_transport_lease::Leader;
 use health_transport_lease::LeaderConfig;
 use health_transport_lease::LeaseConfig;
@@ -40,7 +40,10 @@ use super::auth::Reviewer;
 use super::fleet::SharedFleet;
 use super::plane::ControlPlane;
 use crate::config::ConfigError;
+use crate::config::HubClusterConfig;
 use crate::config::HubConfig;
+use crate::config::Problem;
+use crate::config::Problems;
 
 mod evidence;
 
@@ -93,6 +96,21 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Seen and not taken yet, of one workspace; beyond that its watches wait.
 const SIGHTINGS_MAX: usize = 1024;
 
+/// Finds what is wrong with the files that say where each workspace is. Nobody is called.
+pub(super) async fn check(
+    config: &HubConfig,
+    kubeconfig_variable: Option<&str>,
+    problems: &mut Problems,
+) {
+    let config = &config.cluster;
+    let variable = kubeconfig_variable.map(OsStr::new);
+    for name in names(config).filter(|_| config.enabled) {
+        let checked = cluster_config(config, name).check(variable).await;
+        let checked = checked.map_err(|error| unusable(config, name, error));
+        problems.take(checked.and_then(|is_given| is_given.then_some(()).ok_or_else(none_given)));
+    }
+}
+
 // === impl Workspaces ===
 
 impl Workspaces {
@@ -102,17 +120,10 @@ impl Workspaces {
         if !config.enabled {
             return Ok(None);
         }
-        // Without a list it is the kubeconfig's own.
-        let own = [String::new()];
-        let names = if config.workspaces.is_empty() {
-            &own[..]
-        } else {
-            &config.workspaces
-        };
         let mut by_name = BTreeMap::new();
-        for name in names {
+        for name in names(config) {
             let workspace = Workspace::connect(place, name).await?;
-            by_name.insert(name.clone(), Arc::new(workspace));
+            by_name.insert(name.to_owned(), Arc::new(workspace));
         }
         Ok(Some(Arc::new(Self { by_name })))
     }
@@ -147,9 +158,9 @@ impl Workspaces {
         let config = &place.config.cluster;
         fleet.set_plane(Arc::clone(&self) as Arc<dyn ControlPlane>);
         let mut tasks = JoinSet::new();
+        let watched = WatchConfig::new(&config.namespace)?;
         for (number, workspace) in self.by_name.values().enumerate() {
             let (sender, seen) = mpsc::channel(SIGHTINGS_MAX);
-            let watched = WatchConfig::new(config.namespace.as_str());
             let seed = place.seed.wrapping_add(number as u64);
             let watcher = Watcher::spawn(&workspace.streams, &watched, seed, &sender);
             let (one, other) = (Arc::clone(workspace), Arc::clone(workspace));
@@ -236,7 +247,7 @@ impl Workspace {
             connect(place, name, false).await?,
             connect(place, name, true).await?,
         );
-        let watched = WatchConfig::new(config.namespace.as_str());
+        let watched = WatchConfig::new(&config.namespace)?;
         let writer = config
             .write_conditions
             .then(|| VerdictWriter::spawn(cluster.clone(), VerdictConfig::default(), place.seed));
@@ -315,8 +326,7 @@ fn log(workspace: &Workspace, sighting: &Sighting) {
 
 async fn elect(place: &Place<'_>) -> anyhow::Result<Leader> {
     let config = &place.config.cluster;
-    let lease = LeaseConfig::new(&config.namespace, &config.leader_lease.name, "")
-        .map_err(|error| ConfigError::caused("cluster.leaderLease", error))?;
+    let lease = LeaseConfig::new(&config.namespace, &config.leader_lease.name, "")?;
     let lease = LeaderConfig::new(lease, LeaderConfig::DURATION)?;
     let cluster = connect(place, "", false).await?;
     Ok(Leader::spawn(cluster, &lease, place.identity, place.seed))
@@ -324,18 +334,41 @@ async fn elect(place: &Place<'_>) -> anyhow::Result<Leader> {
 
 async fn connect(place: &Place<'_>, workspace: &str, streams: bool) -> anyhow::Result<Cluster> {
     let config = &place.config.cluster;
-    let cluster = ClusterConfig {
-        kubeconfig: config.kubeconfig.clone(),
-        context: config.context.clone(),
-        in_cluster: config.in_cluster,
-        workspace: workspace.to_owned(),
-    };
+    let cluster = cluster_config(config, workspace);
     let variable = place.kubeconfig_variable.map(OsStr::new);
     let connected = if streams {
         cluster.connect_for_watches(variable, CALL_TIMEOUT).await
     } else {
         cluster.connect(variable, CALL_TIMEOUT).await
     };
-    let connected = connected.map_err(|error| ConfigError::caused("cluster", error))?;
-    connected.context("cluster.enabled is true, but no cluster is given")
+    let connected = connected.map_err(|error| unusable(config, workspace, error))?;
+    Ok(connected.ok_or_else(none_given)?)
+}
+
+/// The workspaces that are served; without a list it is the kubeconfig's own.
+fn names(config: &HubClusterConfig) -> impl Iterator<Item = &str> {
+    let own = config.workspaces.is_empty().then_some("");
+    own.into_iter()
+        .chain(config.workspaces.iter().map(String::as_str))
+}
+
+fn cluster_config(config: &HubClusterConfig, workspace: &str) -> ClusterConfig {
+    ClusterConfig {
+        kubeconfig: config.kubeconfig.clone(),
+        context: config.context.clone(),
+        in_cluster: config.in_cluster,
+        workspace: workspace.to_owned(),
+    }
+}
+
+fn unusable(config: &HubClusterConfig, workspace: &str, error: ClusterError) -> ConfigError {
+    let number = config.workspaces.iter().position(|it| it == workspace);
+    let key = format!("cluster.workspaces[{}]", number.unwrap_or_default());
+    Problem::of_cluster(error, &key).into()
+}
+
+fn none_given() -> ConfigError {
+    let what = "is true, but no cluster is given; set cluster.kubeconfig, KUBECONFIG, or \
+                cluster.inCluster";
+    ConfigError::one("cluster.enabled", what)
 }

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::auth::Reviewer;
 use super::fleet::SharedFleet;
 use crate::config::HubConfig;
+use crate::config::Problems;
 
 /// There are none.
 #[derive(Debug)]
@@ -27,6 +28,9 @@ pub(super) struct Place<'a> {
     pub(super) identity: &'a Identity,
     pub(super) seed: u64,
 }
+
+#[expect(clippy::unused_async, reason = "as where there is an API server")]
+pub(super) async fn check(_: &HubConfig, _: Option<&str>, _: &mut Problems) {}
 
 // === impl Workspaces ===
 

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
-use anyhow::anyhow;
 use health_heartbeat::AgentId;
 use rustls::RootCertStore;
 use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::server::NoServerSessionStorage;
 use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio_rustls::TlsAcceptor;
@@ -22,6 +23,7 @@ use x509_parser::parse_x509_certificate;
 
 use crate::config::ConfigError;
 use crate::config::HubTlsConfig;
+use crate::config::Problems;
 use crate::reloaded::Reloaded;
 use crate::target::parse_target;
 
@@ -40,27 +42,33 @@ pub(super) enum Certified {
 
 /// The configuration's key of everything here.
 const KEY: &str = "server.tls";
+const CERT_FILE: &str = "server.tls.certFile";
+const KEY_FILE: &str = "server.tls.keyFile";
+const CLIENT_CA_FILE: &str = "server.tls.clientCaFile";
 
 // === impl ServerTls ===
 
 impl ServerTls {
     /// Reads the files; nothing where the configuration names none.
     pub(super) fn read(config: &HubTlsConfig, now: Instant) -> Result<Option<Self>, ConfigError> {
-        if config.cert_file.is_empty() {
-            return Ok(None);
+        let is_given = !config.cert_file.is_empty();
+        if is_given == config.key_file.is_empty() {
+            let what = "certFile and keyFile belong together; set both, or none for plain HTTP";
+            return Err(ConfigError::one(KEY, what));
         }
-        let mut paths = vec![
-            PathBuf::from(&config.cert_file),
-            PathBuf::from(&config.key_file),
+        let client_ca = Some(&config.client_ca_file).filter(|path| !path.is_empty());
+        if !is_given {
+            let what = "needs certFile and keyFile: client certificates are shown over TLS only";
+            let lonely = client_ca.map(|_| ConfigError::one(CLIENT_CA_FILE, what));
+            return lonely.map_or(Ok(None), Err);
+        }
+        let mut files = vec![
+            (CERT_FILE, PathBuf::from(&config.cert_file)),
+            (KEY_FILE, PathBuf::from(&config.key_file)),
         ];
-        paths.extend(
-            Some(&config.client_ca_file)
-                .filter(|path| !path.is_empty())
-                .map(PathBuf::from),
-        );
-        let made = Reloaded::read(KEY, paths, |contents| make(contents).map(Arc::new), now);
-        let files = made.map_err(|error| ConfigError::caused(KEY, error))?;
-        Ok(Some(Self(files)))
+        files.extend(client_ca.map(|path| (CLIENT_CA_FILE, PathBuf::from(path))));
+        let made = Reloaded::read(KEY, files, |contents| make(contents).map(Arc::new), now);
+        made.map(|files| Some(Self(files)))
     }
 
     /// Looks at the files now.
@@ -107,36 +115,32 @@ impl Certified {
     }
 }
 
-fn make(contents: &[Vec<u8>]) -> anyhow::Result<ServerConfig> {
+fn make(contents: &[Vec<u8>]) -> Result<ServerConfig, ConfigError> {
     let [chain, key, client_ca @ ..] = contents else {
-        return Err(anyhow!("certFile and keyFile are needed"));
+        return Err(ConfigError::one(KEY, "certFile and keyFile are needed"));
     };
+    let mut problems = Problems::default();
+    let chain = problems.take(certificates(CERT_FILE, chain));
+    let key = problems.take(PrivateKeyDer::from_pem_slice(key).map_err(|_| {
+        let what = "holds no private key, expected PEM";
+        ConfigError::one(KEY_FILE, what)
+    }));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()?;
-    let builder = match client_ca {
-        [] => builder.with_no_client_auth(),
-        [pem, ..] => {
-            let mut roots = RootCertStore::empty();
-            for certificate in certificates("clientCaFile", pem)? {
-                roots
-                    .add(certificate)
-                    .context("clientCaFile holds what is no certificate of an authority")?;
-            }
-            // Whoever shows none is asked for a token.
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-                .allow_unauthenticated()
-                .build()
-                .context("clientCaFile cannot be used")?;
-            builder.with_client_cert_verifier(verifier)
-        }
+    let verifier = problems.take(match client_ca {
+        [] => Ok(WebPkiClientVerifier::no_client_auth()),
+        [pem, ..] => verifier(pem, Arc::clone(&provider)),
+    });
+    let (Some(chain), Some(key), Some(verifier)) = (chain, key, verifier) else {
+        return Err(ConfigError(problems.0));
     };
-    let chain = certificates("certFile", chain)?;
-    let key = PrivateKeyDer::from_pem_slice(key)
-        .map_err(|_| anyhow!("keyFile holds no private key, expected PEM"))?;
-    let mut config = builder
+    let unusable = |error| ConfigError::caused(KEY, error);
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| unusable(error.into()))?
+        .with_client_cert_verifier(verifier)
         .with_single_cert(chain, key)
-        .context("certFile and keyFile cannot be used together")?;
+        .context("certFile and keyFile cannot be used together")
+        .map_err(unusable)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     // Who comes back shows its certificate again: one that expired meanwhile is refused.
     config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -144,15 +148,33 @@ fn make(contents: &[Vec<u8>]) -> anyhow::Result<ServerConfig> {
     Ok(config)
 }
 
-fn certificates(key: &str, pem: &[u8]) -> anyhow::Result<Vec<CertificateDer<'static>>> {
-    let found: Vec<_> = CertificateDer::pem_slice_iter(pem)
-        .collect::<Result<_, _>>()
-        .map_err(|_| anyhow!("{key} holds what is no PEM"))?;
-    anyhow::ensure!(
-        !found.is_empty(),
-        "{key} holds no certificate, expected PEM"
-    );
-    Ok(found)
+/// Believes the authorities in `pem`. Whoever shows no certificate is asked for a token.
+fn verifier(
+    pem: &[u8],
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, ConfigError> {
+    let unusable = |error| ConfigError::caused(CLIENT_CA_FILE, error);
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(CLIENT_CA_FILE, pem)? {
+        roots
+            .add(certificate)
+            .context("holds what is no certificate of an authority")
+            .map_err(unusable)?;
+    }
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+        .allow_unauthenticated()
+        .build()
+        .context("cannot be used")
+        .map_err(unusable)
+}
+
+fn certificates(key: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match found {
+        Ok(found) if !found.is_empty() => Ok(found),
+        Ok(_) => Err(ConfigError::one(key, "holds no certificate, expected PEM")),
+        Err(_) => Err(ConfigError::one(key, "holds what is no PEM")),
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use serde_json::Value;
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::support::Authority;
 use crate::support::Program;
 use crate::support::get;
 use crate::support::run_to_end;
@@ -258,6 +259,7 @@ async fn printed(what: &str, config: &str) -> Vec<Value> {
 /// its Secrets bring, and the configuration with the paths that lead here.
 fn mounted(deployment: &Value, text: &str) -> TempDir {
     let place = TempDir::new().expect("a temporary folder");
+    let secrets = secrets();
     let root = place.path().to_str().expect("a path in UTF-8");
     let pod = template(deployment);
     let volumes = pod["volumes"].as_array().expect("volumes");
@@ -280,10 +282,30 @@ fn mounted(deployment: &Value, text: &str) -> TempDir {
         }
         for item in volume["secret"]["items"].as_array().into_iter().flatten() {
             let name = item["path"].as_str().expect("a path");
-            std::fs::write(format!("{here}/{name}"), "any\n").expect("a file");
+            std::fs::write(format!("{here}/{name}"), &secrets[name]).expect("a file");
         }
     }
     place
+}
+
+/// What stands in the Secrets, by the files' names.
+fn secrets() -> BTreeMap<&'static str, String> {
+    let authority = Authority::new("hub");
+    let (certificate, key) = authority.issue();
+    let kubeconfig = "
+clusters: [{ name: kcp, cluster: { server: 'https://kcp.example.com:6443' } }]
+users: [{ name: agent, user: { token: any } }]
+contexts: [{ name: kcp, context: { cluster: kcp, user: agent } }]
+current-context: kcp
+";
+    BTreeMap::from([
+        ("ca.crt", authority.pem()),
+        ("kubeconfig", kubeconfig.to_owned()),
+        ("tls.crt", certificate),
+        ("tls.key", key),
+        ("token", "any\n".to_owned()),
+        ("tokens.yaml", "\"root:org:edge/edge-1\": any\n".to_owned()),
+    ])
 }
 
 /// A Deployment's pod.

@@ -112,7 +112,8 @@ async fn each_configuration_is_right() {
                 continue;
             };
             // What a command of the page makes.
-            for made in ["edge-1", "agent.kubeconfig", "hub.kubeconfig"] {
+            world.shell.write("edge-1", "any\n");
+            for made in ["agent.kubeconfig", "hub.kubeconfig"] {
                 let kubeconfig = world.shell.path("etc/kcp/kubeconfig");
                 std::fs::copy(kubeconfig, world.shell.path(made)).expect("a copy");
             }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 
+use crate::kinds::put;
 use crate::support::Program;
 use crate::support::get;
 use crate::support::secs;
@@ -86,6 +87,32 @@ async fn what_is_wrong_is_told_with_its_place_and_all_goes_on_as_it_was() {
     agent.signal("HUP").await;
     agent.logged("nothing to change", secs(5)).await;
     assert_eq!(agent.terminate().await, Some(0), "{}", agent.log());
+}
+
+/// A secret that is being replaced must not keep the rest from being read.
+#[tokio::test]
+async fn a_file_that_is_wrong_now_is_told_and_the_last_good_one_is_used() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let token = folder.path().join("token");
+    std::fs::write(&token, "s3cr3t").expect("it can be written");
+    let push = format!("\npush: {{ tokenFile: '{}', ", token.display());
+    let config =
+        |level, components: &[&str]| config(level, components).replace("\npush: { ", &push);
+    let agent = Program::start("run", &config("info", &[]), &[]);
+    let address = agent.address("address").await;
+    std::fs::write(&token, "").expect("it can be written");
+    agent.reconfigure(&config("info", &["{ name: new, push: { ttl: 1h } }"]));
+    agent.signal("HUP").await;
+    let line = agent.logged("push.tokenFile", secs(5)).await;
+    assert!(
+        line.contains("WARN") && line.contains("config.yaml:"),
+        "{line}"
+    );
+    let line = agent.logged(AGAIN, secs(5)).await;
+    assert!(line.contains("taken=\"checks.components\""), "{line}");
+    let healthy = r#"{"status":"Healthy"}"#;
+    assert_eq!(put(address, "new", "", healthy).await, 401);
+    assert_eq!(put(address, "new", "s3cr3t", healthy).await, 204);
 }
 
 #[tokio::test]

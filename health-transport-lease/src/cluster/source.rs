@@ -58,16 +58,19 @@ impl Source {
                 *seen = files;
                 Some(Ok(access))
             }
-            Ok(Some((_, server, _))) => Some(Err(ClusterError::new(format!(
-                "the kubeconfig names the server {server} now, no longer {}: \
-                 restart the agent to follow it",
+            Ok(Some((_, server, _))) => Some(Err(self.wrong(format!(
+                "names the server {server} now, no longer {}: restart the agent to follow it",
                 self.server
             )))),
-            Ok(None) => Some(Err(ClusterError::new(
-                "no cluster is given any more".into(),
-            ))),
+            Ok(None) => Some(Err(self.wrong("no cluster is given any more".to_owned()))),
             Err(error) => Some(Err(error)),
         }
+    }
+}
+
+impl Source {
+    const fn wrong(&self, message: String) -> ClusterError {
+        ClusterError::new(self.config.source_key(), message)
     }
 }
 

@@ -67,13 +67,13 @@ async fn nothing_configured_is_no_cluster() {
 
 #[tokio::test]
 async fn contradictions_name_their_keys() {
-    for (config, keys) in [
+    for (config, (key, says)) in [
         (
             ClusterConfig {
                 in_cluster: true,
                 ..config("root:a")
             },
-            ["cluster.inCluster", "syncTarget.workspace"],
+            (ClusterKey::InCluster, "a workspace"),
         ),
         (
             ClusterConfig {
@@ -81,28 +81,83 @@ async fn contradictions_name_their_keys() {
                 kubeconfig: "/x".to_owned(),
                 ..config("")
             },
-            ["cluster.inCluster", "cluster.kubeconfig"],
+            (ClusterKey::InCluster, "cluster.kubeconfig"),
+        ),
+        (
+            ClusterConfig {
+                in_cluster: true,
+                ..config("")
+            },
+            (ClusterKey::InCluster, "not a pod"),
         ),
         (
             ClusterConfig {
                 context: "c".to_owned(),
                 ..config("")
             },
-            ["cluster.context", "cluster.kubeconfig"],
+            (ClusterKey::Context, "cluster.kubeconfig"),
         ),
         (
             ClusterConfig {
                 kubeconfig: "/nowhere/kubeconfig".to_owned(),
                 ..config("")
             },
-            ["cluster.kubeconfig", "/nowhere/kubeconfig"],
+            (ClusterKey::Kubeconfig, "/nowhere/kubeconfig"),
         ),
     ] {
-        let error = config.connect(None, SECOND).await.unwrap_err().to_string();
-        for key in keys {
-            assert!(error.contains(key), "{error}");
-        }
+        let error = config.connect(None, SECOND).await.unwrap_err();
+        assert_eq!(error.key(), key, "{error}");
+        let shown = error.to_string();
+        assert!(shown.starts_with(&key.to_string()), "{shown}");
+        assert!(shown.contains(says), "{shown}");
+        let checked = config.check(None).await.unwrap_err();
+        assert_eq!(checked.to_string(), shown);
     }
+}
+
+#[tokio::test]
+async fn a_check_makes_all_that_a_client_needs_and_runs_no_program() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let folder = tempfile::tempdir().unwrap();
+    let told = async |text: &str| {
+        let path = folder.path().join("kubeconfig");
+        std::fs::write(&path, text).unwrap();
+        let config = ClusterConfig {
+            kubeconfig: path.display().to_string(),
+            ..config("")
+        };
+        let key = |error: ClusterError| {
+            let shown = crate::exchange::chain(&error);
+            assert!(!shown.contains("s3cr3t"), "{shown}");
+            error.key()
+        };
+        let connected = config.connect(None, SECOND).await.map(|it| it.is_some());
+        (
+            config.check(None).await.map_err(key),
+            connected.map_err(key),
+        )
+    };
+    let wrong = (Err(ClusterKey::Kubeconfig), Err(ClusterKey::Kubeconfig));
+    assert_eq!(told(KUBECONFIG).await, (Ok(true), Ok(true)));
+    for (from, to) in [
+        ("token: secret", "tokenFile: /nowhere/token"),
+        ("token: secret", "client-certificate-data: czNjcjN0"),
+        ("token: secret", "token: [s3cr3t"),
+        ("server: ", "certificate-authority-data: czNjcjN0, server: "),
+        ("server: ", "tls-server-name: 'a b', server: "),
+        ("https://", "no url "),
+        ("current-context: root", ""),
+        ("current-context: root", "current-context: s"),
+    ] {
+        assert_eq!(told(&KUBECONFIG.replace(from, to)).await, wrong, "{to}");
+    }
+    let program = "exec: { apiVersion: client.authentication.k8s.io/v1, command: /bin/false, \
+                   interactiveMode: Never }";
+    let (checked, connected) = told(&KUBECONFIG.replace("token: secret", program)).await;
+    assert_eq!(
+        (checked, connected),
+        (Ok(true), Err(ClusterKey::Kubeconfig))
+    );
 }
 
 #[tokio::test]
@@ -130,11 +185,9 @@ async fn a_kubeconfig_gives_a_client_by_path_and_by_variable() {
         context: "other".to_owned(),
         ..by_path
     };
-    let error = wrong.connect(None, SECOND).await.unwrap_err().to_string();
-    assert!(
-        error.contains("cluster.context") && error.contains("\"other\""),
-        "{error}"
-    );
+    let error = wrong.connect(None, SECOND).await.unwrap_err();
+    assert_eq!(error.key(), ClusterKey::Context);
+    assert!(error.to_string().contains("\"other\""), "{error}");
 }
 
 /// kcp's admin token is another one after each start.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::config::InvalidConfig;
+use crate::config::check_namespace;
 
 /// How a workspace is watched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,14 +30,18 @@ const SLACK_FLOOR: Duration = Duration::from_secs(1);
 impl WatchConfig {
     /// Watches Leases in `namespace`, with the default times: 10 s a call, 30 s a stream, and a
     /// stall once nothing was heard for 40 s.
-    #[must_use]
-    pub fn new(namespace: impl Into<String>) -> Self {
-        Self {
-            namespace: namespace.into(),
+    ///
+    /// # Errors
+    ///
+    /// If Kubernetes has no namespace of that name.
+    pub fn new(namespace: &str) -> Result<Self, InvalidConfig> {
+        check_namespace(namespace)?;
+        Ok(Self {
+            namespace: namespace.to_owned(),
             call_timeout: CALL_TIMEOUT,
             stream: STREAM,
             silence: STREAM + SLACK,
-        }
+        })
     }
 
     /// The same with other times: how long a page, or the beginning of a stream, may take; how
@@ -108,7 +113,8 @@ mod tests {
 
     #[test]
     fn a_quiet_stream_ends_before_its_silence_is_a_stall() {
-        let config = WatchConfig::new("default");
+        assert!(WatchConfig::new("Bad_NS").is_err());
+        let config = WatchConfig::new("default").unwrap();
         assert!(config.silence() >= config.stream() + SLACK_FLOOR);
         let secs = Duration::from_secs;
         for (call, stream, silence, key) in [

@@ -163,7 +163,7 @@ pub(crate) async fn pitfall_47_a_lease_that_went_with_its_target_is_told_as_gone
 }
 
 pub(crate) async fn a_live_read_has_what_stands_there(server: &Place) {
-    let reader = LiveReader::new(server.admin.clone(), WatchConfig::new("default"));
+    let reader = LiveReader::new(server.admin.clone(), WatchConfig::new("default").unwrap());
     let error = reader.target("edge-1", soon()).await.unwrap_err();
     assert!(error.to_string().contains("manifests crd"), "{error}");
     server.define(Some(Dialect::Kcp)).await;
@@ -239,7 +239,7 @@ impl Hub {
         let (sender, events) = mpsc::channel(100);
         Self {
             events,
-            _watcher: Watcher::spawn(cluster, &WatchConfig::new("default"), 7, &sender),
+            _watcher: Watcher::spawn(cluster, &WatchConfig::new("default").unwrap(), 7, &sender),
         }
     }
 

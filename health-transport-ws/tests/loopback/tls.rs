@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use health_transport_ws::ClientCertificate;
+use health_transport_ws::DialError;
 use health_transport_ws::Tunnel;
 use health_transport_ws::TunnelConfig;
 use rcgen::BasicConstraints;
@@ -30,7 +31,7 @@ async fn a_trusted_server_is_dialed_with_the_client_certificate() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = config(folder.path(), &authority, server.port);
     config.client_certificate = Some(authority.client(folder.path()));
-    config.check().await.unwrap();
+    assert!(config.check().await.is_empty());
     let tunnel = Tunnel::spawn(config, None);
     assert_eq!(within(server.handshakes.recv()).await, Some(1));
     drop(tunnel);
@@ -68,26 +69,49 @@ async fn a_file_that_holds_no_pem_is_named_with_its_key() {
 
     let mut wrong = config(folder.path(), &authority, 1);
     wrong.ca_file = Some(garbage.clone());
-    check(&wrong, "caFile").await;
+    check(&wrong, &["caFile"]).await;
     wrong.ca_file = Some("/nowhere".into());
-    check(&wrong, "caFile \"/nowhere\" cannot be read").await;
+    let told = check(&wrong, &["caFile"]).await;
+    assert_eq!(told, "caFile \"/nowhere\" cannot be read");
 
     let mut wrong = config(folder.path(), &authority, 1);
     wrong.client_certificate = Some(ClientCertificate {
         cert_file: garbage.clone(),
         ..good.clone()
     });
-    check(&wrong, "certFile").await;
+    check(&wrong, &["certFile"]).await;
     wrong.client_certificate = Some(ClientCertificate {
-        key_file: garbage,
+        key_file: garbage.clone(),
         ..good
     });
-    check(&wrong, "keyFile").await;
+    check(&wrong, &["keyFile"]).await;
+
+    // All at once, also where nothing is encrypted.
+    for url in ["wss://localhost/", "ws://localhost/"] {
+        let mut wrong = TunnelConfig::new(url.parse().unwrap(), "edge\n1");
+        wrong.token_file = Some("/nowhere".into());
+        wrong.ca_file = Some(garbage.clone());
+        wrong.client_certificate = Some(ClientCertificate {
+            cert_file: garbage.clone(),
+            key_file: garbage.clone(),
+        });
+        let keys = [
+            "tokenFile",
+            "syncTarget.name",
+            "caFile",
+            "certFile",
+            "keyFile",
+        ];
+        check(&wrong, &keys).await;
+    }
 }
 
-async fn check(config: &TunnelConfig, says: &str) {
-    let error = config.check().await.unwrap_err().to_string();
-    assert!(error.contains(says), "{error}");
+/// What is told of the first of what is wrong, after the keys of all.
+async fn check(config: &TunnelConfig, keys: &[&str]) -> String {
+    let wrong = config.check().await;
+    let found: Vec<_> = wrong.iter().map(DialError::key).collect();
+    assert_eq!(found, keys, "{wrong:?}");
+    wrong[0].to_string()
 }
 
 fn config(folder: &Path, authority: &Authority, port: u16) -> TunnelConfig {

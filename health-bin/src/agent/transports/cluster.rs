@@ -6,6 +6,7 @@ use std::sync::Arc;
 use health_heartbeat::TransportSetup;
 use health_transport_lease::Cluster;
 use health_transport_lease::ClusterConfig;
+use health_transport_lease::ClusterError;
 use health_transport_lease::LeaseConfig;
 use health_transport_lease::LeaseTransport;
 use health_transport_lease::SyncTargetTransport;
@@ -14,7 +15,10 @@ use health_transport_lease::slept;
 use super::LeaseHeld;
 use super::Parts;
 use super::Transports;
+use crate::config::AgentConfig;
 use crate::config::ConfigError;
+use crate::config::Problem;
+use crate::config::Problems;
 
 /// Adds what the configuration asks for: the Lease first, since who holds it writes the status.
 pub(super) async fn add(parts: &Parts<'_>, transports: &mut Transports) -> anyhow::Result<()> {
@@ -71,17 +75,36 @@ pub(super) async fn add(parts: &Parts<'_>, transports: &mut Transports) -> anyho
     Ok(())
 }
 
+/// Finds what is wrong with the files that say where the cluster is. Nobody is called.
+pub(super) async fn check(
+    config: &AgentConfig,
+    kubeconfig_variable: Option<&str>,
+    problems: &mut Problems,
+) {
+    if config.has_cluster(kubeconfig_variable) {
+        let variable = kubeconfig_variable.map(OsStr::new);
+        let checked = cluster_config(config).check(variable).await;
+        problems.take(checked.map_err(unusable));
+    }
+}
+
 async fn connect(parts: &Parts<'_>) -> anyhow::Result<Option<Cluster>> {
-    let config = parts.config;
-    let cluster = ClusterConfig {
+    let timeout = parts.config.heartbeat_config()?.timeout();
+    let variable = parts.kubeconfig_variable.map(OsStr::new);
+    let cluster = cluster_config(parts.config);
+    let connected = cluster.connect(variable, timeout).await;
+    Ok(connected.map_err(unusable)?)
+}
+
+fn cluster_config(config: &AgentConfig) -> ClusterConfig {
+    ClusterConfig {
         kubeconfig: config.cluster.kubeconfig.clone(),
         context: config.cluster.context.clone(),
         in_cluster: config.cluster.in_cluster,
         workspace: config.sync_target.workspace.clone(),
-    };
-    let timeout = config.heartbeat_config()?.timeout();
-    let connected = cluster
-        .connect(parts.kubeconfig_variable.map(OsStr::new), timeout)
-        .await;
-    Ok(connected.map_err(|error| ConfigError::caused("cluster", error))?)
+    }
+}
+
+fn unusable(error: ClusterError) -> ConfigError {
+    Problem::of_cluster(error, "syncTarget.workspace").into()
 }

@@ -233,10 +233,10 @@ fn with_tokens(file: &'static str, anonymous: bool) -> Auth {
     // The file is not looked at again within this test.
     let path = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(path.path(), file).unwrap();
-    let paths = vec![path.path().to_owned()];
-    let parse = |contents: &[Vec<u8>]| Tokens::parse(&contents[0], &RandomState::new());
+    let files = vec![(TOKEN_FILE, path.path().to_owned())];
+    let parse = |contents: &[Vec<u8>]| parse(contents, &RandomState::new());
     Auth {
-        tokens: Some(Reloaded::read("tokens", paths, parse, Instant::now()).unwrap()),
+        tokens: Some(Reloaded::read(TOKEN_FILE, files, parse, Instant::now()).unwrap()),
         told: Mutex::default(),
         reviewer: None,
         anonymous,

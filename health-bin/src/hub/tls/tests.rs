@@ -79,9 +79,9 @@ fn what_is_wrong_with_the_files_is_told_with_the_key() {
     let rig = Rig::new();
     let now = Instant::now();
     for (file, content, says) in [
-        ("tls.crt", "", "certFile holds no certificate"),
-        ("tls.key", "rubbish", "keyFile holds no private key"),
-        ("ca.crt", "", "clientCaFile holds no certificate"),
+        ("tls.crt", "", "certFile: holds no certificate"),
+        ("tls.key", "rubbish", "keyFile: holds no private key"),
+        ("ca.crt", "", "clientCaFile: holds no certificate"),
     ] {
         let good = std::fs::read(rig.path(file)).unwrap();
         std::fs::write(rig.path(file), content).unwrap();

@@ -367,7 +367,10 @@ fn pitfall_19_no_line_ends_the_watch_for_good() {
 fn the_same_seed_asks_at_the_same_times() {
     let times = |seed| {
         let mut world = World::new();
-        let (of, config) = (world.machine.of.clone(), WatchConfig::new("default"));
+        let (of, config) = (
+            world.machine.of.clone(),
+            WatchConfig::new("default").unwrap(),
+        );
         world.machine = WatchMachine::new(of, config, seed, world.start);
         world.model.fail(vec![Fault::Status(503); 20]);
         world.run(secs(100));

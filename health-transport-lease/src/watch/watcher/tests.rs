@@ -57,7 +57,7 @@ async fn pitfall_20_a_stalled_stream_is_replaced() {
     ];
     assert_eq!(told, all);
     let took = begin.elapsed();
-    let silence = WatchConfig::new("default").silence();
+    let silence = WatchConfig::new("default").unwrap().silence();
     assert!(took >= silence && took < silence + Duration::from_secs(2));
     server.model().stall_streams(false);
     server.model().put(LEASE, lease(3));
@@ -131,7 +131,7 @@ async fn a_live_read_sees_what_the_watch_does_not() {
     let mut elsewhere = lease(1);
     elsewhere["metadata"]["labels"]["syncer-health/sync-target"] = "edge-2".into();
     server.model().put(&format!("{LEASE}-2"), elsewhere);
-    let reader = LiveReader::new(server.cluster(), WatchConfig::new("default"));
+    let reader = LiveReader::new(server.cluster(), WatchConfig::new("default").unwrap());
     let by = now() + Duration::from_secs(5);
     let before = reader.leases("edge-1", by).await.unwrap();
     assert_eq!(before.len(), 1);
@@ -150,7 +150,7 @@ async fn a_live_read_sees_what_the_watch_does_not() {
 #[tokio::test(start_paused = true)]
 async fn a_live_read_has_its_deadline_and_says_what_failed() {
     let server = server();
-    let reader = LiveReader::new(server.cluster(), WatchConfig::new("default"));
+    let reader = LiveReader::new(server.cluster(), WatchConfig::new("default").unwrap());
     server
         .model()
         .fail([Fault::Lost, Fault::Lost, Fault::Status(403)]);
@@ -198,7 +198,7 @@ impl Hub {
 
 fn hub(server: &Server, capacity: usize) -> Hub {
     let (sender, events) = mpsc::channel(capacity);
-    let config = WatchConfig::new("default");
+    let config = WatchConfig::new("default").unwrap();
     Hub {
         watcher: Watcher::spawn(&server.cluster(), &config, 7, &sender),
         events,

@@ -45,7 +45,7 @@ impl World {
         };
         Self {
             model,
-            machine: WatchMachine::new(of, WatchConfig::new("default"), 7, start),
+            machine: WatchMachine::new(of, WatchConfig::new("default").unwrap(), 7, start),
             start,
             now: start,
             under_way: None,

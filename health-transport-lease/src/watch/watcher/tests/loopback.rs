@@ -145,7 +145,7 @@ async fn answer(
 fn watch(cluster: &Cluster) -> (Watcher, mpsc::Receiver<Sighting>) {
     let (sender, events) = mpsc::channel(100);
     let secs = Duration::from_secs;
-    let config = WatchConfig::new("default");
+    let config = WatchConfig::new("default").unwrap();
     let config = config.with_times(secs(10), secs(3), secs(30)).unwrap();
     (Watcher::spawn(cluster, &config, 7, &sender), events)
 }
