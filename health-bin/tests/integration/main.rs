@@ -7,6 +7,9 @@ mod support;
 
 mod bad_input;
 
+#[cfg(all(feature = "hub", feature = "transport-lease"))]
+mod agreed;
+
 mod commands;
 
 mod status;
