@@ -76,7 +76,8 @@ pub(crate) enum Command {
     /// Look at the configuration.
     ///
     /// `default` prints a file with every key, what it means and what may stand there; `check`
-    /// tells every mistake at once, and opens the files that are named, as a start would.
+    /// tells every mistake at once, and reads and tries the files that are named, as a start does;
+    /// it calls nobody.
     #[command(verbatim_doc_comment, after_help = help::CONFIG)]
     Config(ConfigArgs),
     /// Print what is applied to a control plane before an agent runs, or the agent itself.
