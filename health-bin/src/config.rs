@@ -30,6 +30,8 @@ pub use kubeconfig::fuzz as fuzz_kubeconfig;
 
 mod load;
 
+mod oddities;
+
 mod log;
 
 mod problem;

@@ -72,7 +72,10 @@ pub(crate) async fn agent(
 ) -> Result<Loaded<AgentConfig>, ConfigError> {
     let mut draft = draft(&read(path)?, environment, config::AGENT_VARIABLES);
     let wrong = wrong_agent(&mut draft, environment).await;
-    draft.finish(wrong.all())
+    let mut loaded = draft.finish(wrong.all())?;
+    let oddities = loaded.config.oddities(kubeconfig(environment));
+    loaded.warnings.extend(oddities);
+    Ok(loaded)
 }
 
 /// The same of a hub.

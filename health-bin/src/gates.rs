@@ -169,7 +169,13 @@ fn nearest(name: &str) -> String {
         Some(near) if strsim::damerau_levenshtein(name, near) <= near.len() / 2 => {
             format!("did you mean {near:?}?")
         }
-        _ => format!("known are {}", known.join(", ")),
+        _ => {
+            let all: Vec<_> = known
+                .into_iter()
+                .chain(STAGES.map(|(stage, _)| stage))
+                .collect();
+            format!("known are {}", all.join(", "))
+        }
     }
 }
 

@@ -155,23 +155,22 @@ impl ComponentConfig {
     /// Makes no connection and starts nothing, so a configuration is checked by it too.
     pub(crate) fn make(&self, key: &str) -> Result<Made, Problem> {
         let kinds = [
-            self.http.is_some(),
-            self.tcp.is_some(),
-            self.exec.is_some(),
-            self.prometheus.is_some(),
-            self.kubernetes_api.is_some(),
-            self.disk.is_some(),
-            self.file.is_some(),
-            self.resources.is_some(),
-            self.push.is_some(),
+            ("http", self.http.is_some()),
+            ("tcp", self.tcp.is_some()),
+            ("exec", self.exec.is_some()),
+            ("prometheus", self.prometheus.is_some()),
+            ("kubernetesApi", self.kubernetes_api.is_some()),
+            ("disk", self.disk.is_some()),
+            ("file", self.file.is_some()),
+            ("resources", self.resources.is_some()),
+            ("push", self.push.is_some()),
         ];
-        let count = kinds.into_iter().filter(|given| *given).count();
-        let miscounted = || {
-            let what = format!("has {count} kinds; give exactly one of: {KINDS}");
-            Problem::new(key, what)
-        };
-        if count > 1 {
-            return Err(miscounted());
+        let mut given = kinds
+            .into_iter()
+            .filter_map(|(kind, given)| given.then_some(kind));
+        if let (Some(one), Some(other)) = (given.next(), given.next()) {
+            let what = format!("is a kind beside {one}; give exactly one of: {KINDS}");
+            return Err(Problem::new(format!("{key}.{other}"), what));
         }
         if let Some(kind) = &self.http {
             return made(key, "http", kind.make());
@@ -208,7 +207,10 @@ impl ComponentConfig {
         if let Some(kind) = &self.resources {
             return made(key, "resources", kind.make());
         }
-        let push = self.push.as_ref().ok_or_else(miscounted)?;
+        let push = self.push.as_ref().ok_or_else(|| {
+            let what = format!("has no kind; give exactly one of: {KINDS}");
+            Problem::new(key, what)
+        })?;
         Ok(Made::Pushed(PushConfig { ttl: push.ttl.0 }))
     }
 }

@@ -105,10 +105,13 @@ impl AgentConfig {
         }
     }
 
+    /// Whether heartbeats are sent to anybody.
+    pub(super) fn beats(&self, kubeconfig_variable: Option<&str>) -> bool {
+        !self.heartbeat.websocket.url.is_empty() || self.has_cluster(kubeconfig_variable)
+    }
+
     fn validate_names(&self, kubeconfig_variable: Option<&str>, problems: &mut Problems) {
-        let beats =
-            !self.heartbeat.websocket.url.is_empty() || self.has_cluster(kubeconfig_variable);
-        if beats && self.sync_target.name.is_empty() {
+        if self.beats(kubeconfig_variable) && self.sync_target.name.is_empty() {
             problems.add(
                 "syncTarget.name",
                 "is empty, but heartbeats are sent for it; set it to the SyncTarget's name",

@@ -133,6 +133,12 @@ impl PrometheusCheck {
         })
     }
 
+    /// Says whom it asked.
+    fn about(&self, mut outcome: Outcome) -> Outcome {
+        outcome.message = format!("{}: {}", self.fetcher.shown(), outcome.message);
+        outcome
+    }
+
     fn judge(&self, body: &[u8], now: Instant) -> Result<Outcome, CheckError> {
         let scrape = Scrape::read(body, &self.families);
         let missing = scrape.missing(&self.families);
@@ -160,11 +166,11 @@ impl HealthChecker for PrometheusCheck {
     async fn check(&self, cx: CheckContext) -> Result<Outcome, CheckError> {
         let answer = match self.fetcher.fetch(&Method::GET, BODY_MAX, cx).await {
             Ok(answer) => answer,
-            Err(FetchError::Failed(failure)) => return Ok(failure.into()),
+            Err(FetchError::Failed(failure)) => return Ok(self.about(failure.into())),
             Err(FetchError::NotAsked(error)) => return Err(error),
         };
         if !answer.status.is_success() {
-            return Ok(status_failure(&answer).into());
+            return Ok(self.about(status_failure(&answer).into()));
         }
         if !answer.is_whole {
             let message = format!("{}: more than {BODY_MAX} bytes", self.fetcher.shown());

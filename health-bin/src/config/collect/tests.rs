@@ -72,7 +72,7 @@ heartBeat: {}
              name a host",
             "16:7: checks.components[2]: is the text \"a text\"; give a map of keys and values",
             "18:7: checks.components[3].htpp: unknown key; did you mean \"http\"?",
-            "19:7: checks.components[4]: has 2 kinds; give exactly one of: http, tcp, exec, \
+            "19:45: checks.components[4].file: is a kind beside tcp; give exactly one of: http, tcp, exec, \
              prometheus, kubernetesApi, disk, file, resources, push",
             "20:32: checks.components[5].tcp: is a list; give a map of keys and values",
             "21:32: checks.components[6].exec.command: is missing; it must be given",
@@ -120,8 +120,18 @@ fn what_follows_from_what_was_told_is_not_told() {
             "checks: { components: [{ name: a, tpc: {} }, { name: b }] }",
             &[
                 "1:35: checks.components[0].tpc: unknown key; did you mean \"tcp\"?",
-                "1:46: checks.components[1]: has 0 kinds; give exactly one of: http, tcp, exec, \
+                "1:46: checks.components[1]: has no kind; give exactly one of: http, tcp, exec, \
                  prometheus, kubernetesApi, disk, file, resources, push",
+            ],
+        ),
+        // Neither follows from the other.
+        (
+            "{ checks: { components: [{ name: a, interval: 5, tcp: { address: 'a:1' }, file: { path: /x } }] } }",
+            &[
+                "1:47: checks.components[0].interval: is the number 5; give a duration, like 10s, \
+                 1m30s or 250ms",
+                "1:75: checks.components[0].file: is a kind beside tcp; give exactly one of: http, \
+                 tcp, exec, prometheus, kubernetesApi, disk, file, resources, push",
             ],
         ),
         // Of a file that is no YAML nobody knows what it would say.
