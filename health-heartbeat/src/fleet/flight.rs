@@ -161,7 +161,17 @@ impl Flight {
             doubts: header.doubts,
         });
         for (number, text) in lines {
-            let line: InputLine = parsed(text, number, "an input of a flight")?;
+            let expected = "an input of a flight";
+            let line: InputLine = parsed(text, number, expected)?;
+            if line.is_too_late() {
+                let what = "its time is more than a hundred years after the beginning".to_owned();
+                let line = number;
+                return Err(InvalidFlight::Line {
+                    line,
+                    expected,
+                    what,
+                });
+            }
             line.push_to(&mut half);
         }
         Ok(Self {

@@ -31,6 +31,9 @@ pub(super) struct Timers {
     open: BinaryHeap<Reverse<(Moment, u32)>>,
     /// The entries of the bucket that is being opened; kept for its room.
     opening: Vec<u32>,
+    /// How often a timer was filed: what is done once shows here where it is done again and again.
+    #[cfg(test)]
+    filings: u64,
 }
 
 /// One agent's timer.
@@ -53,6 +56,8 @@ impl Timers {
             occupied: [0; (BUCKETS / 64) as usize],
             open: BinaryHeap::new(),
             opening: Vec::new(),
+            #[cfg(test)]
+            filings: 0,
         }
     }
 
@@ -123,6 +128,14 @@ impl Timers {
 
     /// What is too far away is looked at before.
     fn file(&mut self, index: u32, at: Moment) {
+        #[cfg(test)]
+        {
+            self.filings += 1;
+            assert!(
+                self.filings < 10_000_000,
+                "timers are filed again and again"
+            );
+        }
         let last = self.cursor + BUCKETS - 1;
         let at = at.min(Moment::from_nanos(last << SHIFT));
         let bucket = bucket(at);
@@ -139,6 +152,9 @@ impl Timers {
     /// Opens all buckets up to the one of `now`.
     fn advance(&mut self, now: Moment) {
         let last = bucket(now);
+        if last.saturating_sub(self.cursor) >= BUCKETS {
+            return self.skip_to(last);
+        }
         while let Some(next) = self.next_occupied(last) {
             self.cursor = next;
             let place = (next % BUCKETS) as usize;
@@ -159,6 +175,29 @@ impl Timers {
             self.opening = opening;
         }
         self.cursor = self.cursor.max(last);
+    }
+
+    /// Opens all buckets at once, where so much time has passed that all have come: to walk there in
+    /// steps of 137 s would hold up a fleet that has run for months and files its timers anew.
+    fn skip_to(&mut self, last: u64) {
+        let before = std::mem::replace(&mut self.cursor, last);
+        self.occupied = [0; (BUCKETS / 64) as usize];
+        let mut opening = std::mem::take(&mut self.opening);
+        for bucket in &mut self.buckets {
+            opening.append(bucket);
+        }
+        for index in opening.drain(..) {
+            let alarm = &mut self.alarms[index as usize];
+            // Those of the bucket that was open are in the heap.
+            if alarm.filed.is_none_or(|at| bucket(at) <= before) {
+                continue;
+            }
+            alarm.filed = None;
+            if let Some(wanted) = alarm.wanted {
+                self.file(index, wanted);
+            }
+        }
+        self.opening = opening;
     }
 
     /// The first bucket after the cursor, up to `last`, that has entries.
@@ -284,6 +323,27 @@ mod tests {
         rig.ring();
         let agents: Vec<_> = rig.rung.iter().map(|(agent, _)| *agent).collect();
         assert_eq!(agents, [1, 0, 2]);
+    }
+
+    /// What is saved of a hub may have any time, and a fleet that stood still files its timers as if
+    /// its time began: neither is walked through in steps.
+    #[test]
+    fn a_sleep_of_centuries_is_one_look_at_each_timer() {
+        const YEAR: u64 = 365 * 86_400 * SECOND;
+        let mut rig = Rig::new();
+        for (agent, at) in [
+            (0, 500 * YEAR),
+            (1, 20 * SECOND),
+            (2, 300 * YEAR),
+            (3, 501 * YEAR),
+        ] {
+            rig.want(agent, at);
+        }
+        rig.now = 500 * YEAR;
+        rig.ring();
+        let agents: Vec<_> = rig.rung.iter().map(|(agent, _)| *agent).collect();
+        assert_eq!(agents, [1, 2, 0]);
+        assert_eq!(rig.timers.filings, 8);
     }
 
     proptest! {

@@ -21,6 +21,9 @@ use crate::fleet::recorder::entry::Entry;
 use crate::fleet::recorder::entry::Input;
 use crate::fleet::recorder::entry::Voices;
 
+/// No hub lives as long, and no deadline after it is cut off at the end of time.
+const AT_MAX: Duration = Duration::from_secs(100 * 365 * 86_400);
+
 /// What every version's first line has.
 #[derive(Debug, Deserialize)]
 pub(super) struct Version {
@@ -182,6 +185,11 @@ impl InputLine {
             agent,
             input: InputForm::of(&entry.input, voices),
         }
+    }
+
+    /// Whether no hub could have been told of it.
+    pub(super) fn is_too_late(&self) -> bool {
+        self.at_nanos.age() > AT_MAX
     }
 
     /// Keeps it as if it came in now.

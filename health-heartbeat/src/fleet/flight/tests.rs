@@ -211,6 +211,27 @@ fn names_are_bounded_too() {
     }
 }
 
+/// Found by fuzzing: at the end of all time every deadline has come, again and again.
+#[test]
+fn a_time_that_no_hub_lives_to_see_is_refused() {
+    let mut pilot = Pilot::new(1, SMALL);
+    for _ in 0..100 {
+        pilot.step();
+    }
+    let good = text(&pilot.fleet.flight().unwrap());
+    let lines: Vec<_> = good.lines().collect();
+    let (last, others) = lines.split_last().unwrap();
+    let (before, behind) = last.split_once("\"atNanos\":").unwrap();
+    let (_, behind) = behind.split_once(',').unwrap();
+    let late = format!("{before}\"atNanos\":{},{behind}", u64::MAX);
+    let flight = Flight::parse(&[&others.join("\n"), &*late].join("\n"));
+    let error = flight.map(|_| ()).unwrap_err().to_string();
+    assert!(
+        error.ends_with("its time is more than a hundred years after the beginning"),
+        "{error}"
+    );
+}
+
 #[test]
 fn rubbish_gets_one_clear_line() {
     let mut pilot = Pilot::new(1, SMALL);
