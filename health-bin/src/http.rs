@@ -21,3 +21,5 @@ pub(crate) use serve::serve;
 #[cfg(feature = "grpc")]
 pub(crate) use stall::StallGuard;
 pub(crate) use url::Url;
+#[cfg(fuzzing)]
+pub use url::fuzz as fuzz_url;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use http::Uri;
@@ -109,10 +110,16 @@ impl FromStr for TunnelUrl {
             ));
         }
         let host = uri.host().unwrap_or_default();
-        let host = host
+        let usual = if secure { 443 } else { 80 };
+        let port = port_behind(&authority[host.len()..], usual);
+        let bracketed = host
             .strip_prefix('[')
-            .and_then(|host| host.strip_suffix(']'))
-            .unwrap_or(host);
+            .and_then(|host| host.strip_suffix(']'));
+        if bracketed.is_some_and(|host| host.parse::<Ipv6Addr>().is_err()) {
+            let what = "has brackets around what is no IPv6 address";
+            return Err(wrong(what.to_owned()));
+        }
+        let host = bracketed.unwrap_or(host);
         if host.is_empty() {
             return Err(wrong("names no host".to_owned()));
         }
@@ -121,18 +128,32 @@ impl FromStr for TunnelUrl {
                 "names the host {host:?}, which no certificate can name"
             )));
         }
-        if uri.port().is_some() && uri.port_u16().is_none_or(|port| port == 0) {
+        let Some(port) = port else {
             return Err(wrong("has a port that is not from 1 to 65535".to_owned()));
-        }
+        };
         Ok(Self {
             secure,
             host: host.to_owned(),
-            port: uri.port_u16().unwrap_or(if secure { 443 } else { 80 }),
+            port,
             path_and_query: uri
                 .path_and_query()
                 .map_or_else(|| "/".to_owned(), ToString::to_string),
         })
     }
+}
+
+/// The port that stands behind a host, if any does.
+///
+/// `Uri` is not asked: to it a port that is none is like no port at all, and the usual one would be
+/// dialled in its place.
+fn port_behind(text: &str, usual: u16) -> Option<u16> {
+    if matches!(text, "" | ":") {
+        return Some(usual);
+    }
+    let digits = text.strip_prefix(':')?;
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let port = digits.parse().ok().filter(|port| *port > 0);
+    port.filter(|_| is_number)
 }
 
 impl fmt::Display for TunnelUrl {
@@ -184,6 +205,10 @@ mod tests {
             ("wss://alice:s3cr3t@hub/", "user name"),
             ("wss://hub:0/", "port"),
             ("wss://a..b/", "which no certificate can name"),
+            ("wss://hub:65536/", "port"),
+            ("wss://hub:8o82/", "port"),
+            ("ws://[::1]:+80/", "port"),
+            ("ws://[%]:#c", "no IPv6 address"),
         ] {
             let error = text.parse::<TunnelUrl>().unwrap_err().to_string();
             assert!(error.starts_with("url ") && error.contains(says), "{error}");

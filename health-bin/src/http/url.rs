@@ -12,6 +12,7 @@ use hyper::http::uri::Authority;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Url {
     authority: Authority,
+    port: u16,
     /// Without a `/` at its end.
     prefix: String,
 }
@@ -28,7 +29,7 @@ impl Url {
 
     /// The host and port to connect to.
     pub(super) fn place(&self) -> (&str, u16) {
-        (self.host(), self.authority.port_u16().unwrap_or(PORT))
+        (self.host(), self.port)
     }
 
     /// A path as it is asked for.
@@ -60,6 +61,8 @@ impl FromStr for Url {
             false => format!("http://{text}"),
         };
         let wrong = "write it like http://127.0.0.1:8081";
+        let is_plain = whole.bytes().all(|byte| byte.is_ascii_graphic());
+        anyhow::ensure!(is_plain, "{wrong}");
         let uri: Uri = whole.parse().context(wrong)?;
         anyhow::ensure!(
             uri.scheme_str() != Some("https"),
@@ -67,23 +70,56 @@ impl FromStr for Url {
         );
         anyhow::ensure!(uri.scheme_str() == Some("http"), "{wrong}");
         let authority = uri.authority().context(wrong)?.clone();
-        anyhow::ensure!(!authority.host().is_empty(), "it names no host; {wrong}");
+        let host = authority.host().trim_matches(['[', ']']);
+        anyhow::ensure!(!host.is_empty(), "it names no host; {wrong}");
         anyhow::ensure!(
             !authority.as_str().contains('@'),
             "a name and a password do not belong into it"
         );
         anyhow::ensure!(uri.query().is_none(), "a query does not belong into it");
+        let behind = &authority.as_str()[authority.host().len()..];
+        let port = port_behind(behind).context("behind the host stands a port from 1 to 65535")?;
         Ok(Self {
             authority,
+            port,
             prefix: uri.path().trim_end_matches('/').to_owned(),
         })
     }
+}
+
+/// The port that stands behind a host. `Authority` is not asked: to it a port that is none is like no
+/// port at all.
+fn port_behind(text: &str) -> Option<u16> {
+    if matches!(text, "" | ":") {
+        return Some(PORT);
+    }
+    let digits = text.strip_prefix(':')?;
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let port = digits.parse().ok().filter(|port| *port > 0);
+    port.filter(|_| is_number)
 }
 
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "http://{}{}", self.authority, self.prefix)
     }
+}
+
+/// Reads a URL, and gives the port that is dialled: what is shown of it is one too, and asks the same
+/// server.
+#[cfg(fuzzing)]
+pub fn fuzz(text: &str) -> Option<u16> {
+    let url: Url = match text.parse() {
+        Ok(url) => url,
+        Err(error) => {
+            assert!(!format!("{error:#}").contains('\n'), "{error:#}");
+            return None;
+        }
+    };
+    assert!(!url.host().is_empty() && url.target("/a").starts_with('/'));
+    let again: Url = url.to_string().parse().expect("what is shown is one");
+    assert_eq!(again, url);
+    Some(url.port)
 }
 
 #[cfg(test)]
@@ -146,11 +182,17 @@ mod tests {
             ("", "write it like"),
             ("http://", "write it like"),
             ("http://:80", "write it like"),
+            ("http://[]:80", "names no host"),
             ("http://a b", "write it like"),
+            ("http://a/\u{85}#", "write it like"),
             ("ftp://a", "write it like"),
             ("https://hub", "kubectl port-forward"),
             ("http://me:secret@hub", "do not belong into it"),
             ("http://hub/?token=x", "a query"),
+            ("hub:0", "a port from 1 to 65535"),
+            ("hub:65536", "a port from 1 to 65535"),
+            ("http://hub:8o83/", "a port from 1 to 65535"),
+            ("http://[::1]:+80", "a port from 1 to 65535"),
         ] {
             let error = format!("{:#}", text.parse::<Url>().unwrap_err());
             assert!(error.contains(told), "{text}: {error}");

@@ -45,6 +45,8 @@ pub use material::Material;
 pub use target::ClientCertificate;
 pub use target::HttpTarget;
 pub use target::InvalidTarget;
+#[cfg(fuzzing)]
+pub use target::fuzz as fuzz_target;
 
 /// Sends one request at a time to one target.
 pub(super) struct Fetcher {

@@ -19,6 +19,7 @@ use crate::checks::fetch::Material;
 #[non_exhaustive]
 pub struct HttpTarget {
     url: Uri,
+    port: u16,
     shown: String,
     /// Sent with every request. Default: none.
     pub headers: HeaderMap,
@@ -61,6 +62,9 @@ pub enum InvalidTarget {
     /// It is neither http nor https.
     #[error("the URL must begin with http:// or https:// and name a host")]
     Scheme,
+    /// It names a port that is none.
+    #[error("the URL's port must be from 1 to 65535")]
+    Port,
     /// It names a user.
     #[error("the URL must not name a user or a password; send a header or a bearer token instead")]
     UserInfo,
@@ -114,13 +118,15 @@ impl HttpTarget {
     ///
     /// # Errors
     ///
-    /// [`InvalidTarget`] if it is not an `http` or `https` URL with a host and without user info.
+    /// [`InvalidTarget`] if it is not an `http` or `https` URL with a host and without user info, or
+    /// its port is none.
     pub fn new(url: &str) -> Result<Self, InvalidTarget> {
         let end = url.find('#').unwrap_or(url.len());
         let url: Uri = url[..end].parse().map_err(InvalidTarget::Url)?;
         let known = [Scheme::HTTP, Scheme::HTTPS];
         let is_known = url.scheme().is_some_and(|scheme| known.contains(scheme));
-        if !is_known || url.host().is_none_or(str::is_empty) {
+        let host = url.host().map(unbracketed);
+        if !is_known || host.is_none_or(str::is_empty) {
             return Err(InvalidTarget::Scheme);
         }
         if url.authority().is_some_and(|it| it.as_str().contains('@')) {
@@ -128,6 +134,7 @@ impl HttpTarget {
         }
         Ok(Self {
             shown: shown(&url),
+            port: port(&url).ok_or(InvalidTarget::Port)?,
             url,
             headers: HeaderMap::new(),
             bearer_token: None,
@@ -158,9 +165,8 @@ impl HttpTarget {
         unbracketed(self.url.host().unwrap_or_default())
     }
 
-    pub(super) fn port(&self) -> u16 {
-        let default = if self.is_tls() { 443 } else { 80 };
-        self.url.port_u16().unwrap_or(default)
+    pub(super) const fn port(&self) -> u16 {
+        self.port
     }
 
     pub(super) fn host_header(&self) -> Result<HeaderValue, InvalidTarget> {
@@ -189,6 +195,33 @@ impl fmt::Debug for HttpTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("HttpTarget").field(&self.shown).finish()
     }
+}
+
+/// The port of a URL without user info, or that of its scheme. `Uri` is not asked: to it a port that is
+/// none is like no port at all.
+fn port(url: &Uri) -> Option<u16> {
+    let authority = url.authority()?;
+    let behind = &authority.as_str()[authority.host().len()..];
+    if matches!(behind, "" | ":") {
+        let is_tls = url.scheme() == Some(&Scheme::HTTPS);
+        return Some(if is_tls { 443 } else { 80 });
+    }
+    let digits = behind.strip_prefix(':')?;
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let port = digits.parse().ok().filter(|port| *port > 0);
+    port.filter(|_| is_number)
+}
+
+/// The port that is dialled for a URL.
+#[cfg(fuzzing)]
+pub fn fuzz(url: &str) -> Option<u16> {
+    let target = HttpTarget::new(url).ok()?;
+    assert!(!target.shown().contains(['?', '#']) && !target.host().is_empty());
+    let again = HttpTarget::new(target.shown()).expect("what is shown is one");
+    assert_eq!((again.host(), again.port), (target.host(), target.port));
+    assert!(target.request_target().to_string().starts_with('/'));
+    assert!(target.request_below("/readyz").path().ends_with("/readyz"));
+    Some(target.port)
 }
 
 /// A URL without user info and query.
@@ -227,6 +260,11 @@ mod tests {
             "http://alice:secret@host/",
             "http://",
             "http://secret secret/",
+            "http://[]/",
+            "http://a:0/",
+            "http://a:65536/",
+            "https://a:secret/",
+            "https://[::1]:+443/",
             "",
         ] {
             let error = HttpTarget::new(url).unwrap_err();
