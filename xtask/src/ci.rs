@@ -62,6 +62,7 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
     step("features", || features::run(sh))?;
     step("publish", || publish::run(sh))?;
     step("sim", || sim::run(sh, &sim::Args::for_ci()))?;
+    step("replay", || sim::replay_once(sh))?;
     step("demo", || demo(sh))?;
     step("browser", || browser::run(sh, &browser::Args::for_ci()))?;
     step("alerts", || alerts::run(sh, &alerts::Args::for_ci()))?;

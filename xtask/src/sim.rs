@@ -79,6 +79,20 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
     Ok(test.run()?)
 }
 
+/// A flight that is kept, and what it came to for one of its agents.
+const KEPT: &str = "health-heartbeat/src/fleet/flight/tests/flight.jsonl";
+const KEPT_AGENT: &str = "root:org:edge/edge-1";
+
+/// Types what the runbook says of a saved flight, and looks at what it shows.
+pub(crate) fn replay_once(sh: &Shell) -> anyhow::Result<()> {
+    let xtask = std::env::current_exe()?;
+    let shown = cmd!(sh, "{xtask} sim --replay {KEPT} --agent {KEPT_AGENT}").read()?;
+    let verdicts = shown.matches(&format!(" => {KEPT_AGENT} ")).count();
+    println!("{KEPT_AGENT}: {verdicts} verdicts in {KEPT}");
+    anyhow::ensure!(verdicts > 0 && shown.contains("\nbefore: "), "{shown}");
+    Ok(())
+}
+
 /// Whether a file begins as a flight does, before anything is built for it.
 fn check(file: &Path) -> anyhow::Result<()> {
     let mut first = [0; FLIGHT.len()];

@@ -21,12 +21,29 @@ const NAMES_SHOWN: usize = 20;
 /// with one line where there is no flight.
 pub(crate) fn show(file: &str, agent: Option<String>) {
     match read(file).and_then(|flight| timeline(&flight, agent.as_deref())) {
-        Ok(lines) => lines.iter().for_each(|line| println!("{line}")),
+        Ok(lines) => lines.iter().for_each(|line| println!("{}", plain(line))),
         Err(text) => {
-            println!("{file}: {text}");
+            println!("{file}: {}", plain(&text));
             std::process::exit(1);
         }
     }
+}
+
+/// The text without what a terminal would obey, but for the ends of lines: names in it are those that
+/// agents gave themselves.
+fn plain(text: &str) -> String {
+    let is_obeyed = |c: char| {
+        let turns = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}');
+        turns || (c.is_control() && c != '\n')
+    };
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        match is_obeyed(c) {
+            true => plain.extend(c.escape_default()),
+            false => plain.push(c),
+        }
+    }
+    plain
 }
 
 /// Saves the flight of a hub, if it runs.
@@ -279,12 +296,55 @@ mod tests {
         assert!(timeline(&convicted(), Some("edge-1")).is_err());
     }
 
+    /// `cargo xtask sim --replay FILE --agent A` hands both over by the environment.
+    #[test]
+    fn a_flight_that_was_saved_is_shown_and_reaches_no_terminal() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("flight.jsonl");
+        let evil = "-/edge-\u{1b}[2J\u{202e}";
+        let lines = convicted_as(["-/edge-1", evil]).lines().collect::<Vec<_>>();
+        std::fs::write(&file, lines.join("\n")).expect("it can be written");
+        let (is_shown, text) = replayed(&file, Some("-/edge-1"));
+        let lost = "\n+92.000s => -/edge-1 Suspect -> Lost (HeartbeatTimeout)\n";
+        assert!(is_shown && text.contains(lost), "{text}");
+        let (is_shown, all) = replayed(&file, None);
+        let shown = "-/edge-\\u{1b}[2J\\u{202e} Pending -> Lost";
+        assert!(is_shown && all.contains(shown), "{all}");
+        let (is_shown, text) = replayed(&file, Some("-/edge-9"));
+        let told = format!(
+            "{}: no agent \"-/edge-9\" in it; there are: ",
+            file.display()
+        );
+        assert!(!is_shown && text.contains(&told), "{text}");
+        for text in [all, text] {
+            assert!(!text.contains(['\u{1b}', '\u{202e}']), "{text:?}");
+        }
+    }
+
+    /// Whether the process that shows it says so, and what it shows.
+    fn replayed(file: &std::path::Path, agent: Option<&str>) -> (bool, String) {
+        let here = std::env::current_exe().expect("this program");
+        let mut sim = std::process::Command::new(here);
+        sim.args(["--ignored", "--nocapture", "--quiet", "--exact", "sim"])
+            .env("SYNCER_HEALTH_SIM_REPLAY", file);
+        if let Some(agent) = agent {
+            sim.env("SYNCER_HEALTH_SIM_AGENT", agent);
+        }
+        let done = sim.output().expect("it runs");
+        let text = String::from_utf8_lossy(&done.stdout).into_owned();
+        (done.status.success(), text)
+    }
+
     /// One agent was heard once, another one never.
     fn convicted() -> Flight {
+        convicted_as(["-/edge-1", "-/edge-2"])
+    }
+
+    fn convicted_as(names: [&str; 2]) -> Flight {
         let start = Instant::now();
         let fleet = Fleet::new(FleetTerms::default(), start);
         let mut fleet = fleet.with_recorder(FlightLimits::default());
-        let [agent, _] = ["-/edge-1", "-/edge-2"].map(|name| {
+        let [agent, _] = names.map(|name| {
             let id = agent_id(name).expect("a name");
             fleet.admit(id, start).expect("there is room")
         });
