@@ -8,7 +8,7 @@ use xshell::cmd;
 use crate::apiserver;
 use crate::go;
 use crate::kcp;
-use crate::kcp::Kcp;
+use crate::kcp::LeftRunning;
 use crate::plugins;
 use crate::project_root;
 use crate::tool::Tool;
@@ -97,10 +97,7 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
     let binary = std::path::absolute(kcp::binary(sh, args.kcp_bin.clone())?)?;
     let started = match &args.kubeconfig {
         Some(_) => None,
-        None => {
-            sh.remove_path(&folder)?;
-            Some(Kcp::start(&binary, &folder)?)
-        }
+        None => Some(LeftRunning::up(sh, &binary, &folder)?),
     };
     let kubeconfig = match (&args.kubeconfig, &started) {
         (Some(given), _) => given.clone(),
@@ -115,7 +112,6 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
     let _etcd = sh.push_env("SYNCER_HEALTH_TEST_ETCD", programs.etcd);
     let _kubectl = sh.push_env("SYNCER_HEALTH_TEST_KUBECTL", programs.kubectl);
     let filter = &args.filter;
-    // The program's suites first: each waits until kcp is ready.
     for suite in [
         ["health-bin", "integration", "grpc"],
         ["health-transport-lease", "kcp", ""],
@@ -128,6 +124,7 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
         )
         .run()?;
     }
+    started.map_or(Ok(()), LeftRunning::down)?;
     on_a_real_machine(sh, args)
 }
 

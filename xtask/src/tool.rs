@@ -24,7 +24,8 @@ impl Tool {
         })
     }
 
-    fn look(&self, sh: &Shell) -> Option<PathBuf> {
+    /// Where it is, if it is there.
+    pub(crate) fn look(&self, sh: &Shell) -> Option<PathBuf> {
         let name = self.name;
         let path = cmd!(sh, "which {name}")
             .quiet()
