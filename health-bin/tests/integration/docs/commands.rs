@@ -3,10 +3,13 @@
 /// Commands that no story types, and who does instead: the first that a command begins with counts.
 pub(super) const ELSEWHERE: [(&str, &str); 7] = [
     ("cargo xtask test", "the first line of CI"),
-    ("cargo xtask kcp up", "the integration suites start kcp so"),
+    (
+        "cargo xtask kcp up",
+        "cargo xtask integration types it, and `down` in the end",
+    ),
     (
         "cargo xtask sim --replay",
-        "flight.rs saves one, and the simulation's tests replay one",
+        "flight.rs saves one, the simulation's tests and CI after its seeds replay one",
     ),
     (
         "cargo run --release -p health-bin -- demo",
@@ -18,7 +21,7 @@ pub(super) const ELSEWHERE: [(&str, &str); 7] = [
     ),
     (
         "systemctl ",
-        "there is no systemd in a test: systemd.rs speaks its protocol",
+        "there is no systemd in a test: systemd.rs speaks its protocol, xtask checks the units",
     ),
     (
         "docker build",

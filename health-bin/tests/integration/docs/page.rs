@@ -22,7 +22,7 @@ pub(super) enum What {
 }
 
 /// Blocks that nobody types.
-const OTHERS: [&str; 3] = ["text", "json", "rust"];
+const OTHERS: [&str; 2] = ["json", "rust"];
 
 /// The steps of a page. Panics where a block is of a kind that no test would look at.
 pub(super) fn steps(page: &str) -> Vec<Step> {
@@ -45,6 +45,8 @@ fn of_block(block: &Block) -> Vec<Step> {
         "yaml" | "toml" => vec![step(file(block, "# "))],
         "rust" | "rust,no_run" if block.text.starts_with("// ") => vec![step(file(block, "// "))],
         "rust,no_run" => Vec::new(),
+        "text" if sessions(&block.text).is_empty() => Vec::new(),
+        "text" => panic!("{}: a command and what it shows are `console`", block.at),
         other if OTHERS.contains(&other) => Vec::new(),
         other => panic!("{}: no test looks at blocks of {other:?}", block.at),
     }
@@ -112,6 +114,20 @@ fn without_numbers(word: &str) -> String {
         });
     }
     kept
+}
+
+#[test]
+fn a_command_that_nobody_would_type_is_refused() {
+    let block = |text: &str| Block {
+        at: "a.md:1".to_owned(),
+        language: "text".to_owned(),
+        text: text.to_owned(),
+    };
+    assert!(of_block(&block("a $ b\n")).is_empty());
+    for text in ["$ ls\na\n", "a\n$ ls\n"] {
+        let refused = std::panic::catch_unwind(|| of_block(&block(text)));
+        assert!(refused.is_err(), "{text}");
+    }
 }
 
 #[test]

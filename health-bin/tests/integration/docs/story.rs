@@ -40,8 +40,11 @@ pub(super) async fn tell(story: &Story, world: &World) {
         let at = &step.at;
         match step.what {
             What::File { name, text } => world.shell.write(&name, &world.here(&text)),
-            What::Shown { command, output } => shows(at, world, &command, &output).await,
-            What::Command(command) if !typed(&command) => {}
+            What::Shown { command, .. } | What::Command(command) if !typed(&command) => {}
+            What::Shown { command, output } => {
+                count += 1;
+                shows(at, world, &command, &output).await;
+            }
             What::Command(command) => {
                 count += 1;
                 let here = world.here(&command);
