@@ -3,7 +3,12 @@
 
 pub use crate::agent::fuzz_push as push;
 pub use crate::config::fuzz_kubeconfig as kubeconfig;
+pub use crate::http::fuzz_url as url;
+pub use crate::hub::fuzz_certificate as certificate;
+pub use crate::hub::fuzz_ops_request as ops_request;
 pub use crate::hub::fuzz_tokens as tokens;
+pub use crate::status::fuzz_answers as status;
+pub use crate::status::fuzz_events as events;
 
 use crate::config;
 use crate::config::AgentConfig;

@@ -47,6 +47,9 @@ mod files;
 
 mod tls;
 
+#[cfg(fuzzing)]
+pub use tls::fuzz as fuzz_certificate;
+
 mod auth;
 
 #[cfg(fuzzing)]
@@ -71,6 +74,9 @@ mod lookout;
 mod fleet;
 
 mod ops;
+
+#[cfg(fuzzing)]
+pub use ops::fuzz as fuzz_ops_request;
 
 #[cfg(feature = "grpc")]
 mod grpc;

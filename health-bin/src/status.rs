@@ -21,6 +21,14 @@ mod pace;
 
 mod screen;
 
+#[cfg(fuzzing)]
+mod fuzzing;
+
+#[cfg(fuzzing)]
+pub use fuzzing::answers as fuzz_answers;
+#[cfg(fuzzing)]
+pub use fuzzing::events as fuzz_events;
+
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;

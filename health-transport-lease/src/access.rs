@@ -7,6 +7,8 @@ mod review;
 mod reviewer;
 
 pub use config::AccessConfig;
+#[cfg(fuzzing)]
+pub use review::fuzz as fuzz_review;
 pub use reviewer::AccessReviewer;
 
 use std::time::Duration;

@@ -87,6 +87,9 @@ pub mod names;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use access::fuzz_review;
 pub use access::{Access, AccessConfig, AccessReviewer};
 pub use api::slept;
 pub use call::{ApiError, Call, ErrorKind, Output, Reply, Verb};

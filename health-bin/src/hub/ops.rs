@@ -47,6 +47,12 @@ mod page;
 
 mod metrics;
 
+#[cfg(fuzzing)]
+mod fuzzing;
+
+#[cfg(fuzzing)]
+pub use fuzzing::request as fuzz;
+
 use listing::Answer;
 use listing::Counts;
 use listing::Listing;

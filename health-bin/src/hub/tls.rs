@@ -177,5 +177,18 @@ fn certificates(key: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, C
     }
 }
 
+/// Finds out whom a certificate names: a target only where its one name is one.
+#[cfg(fuzzing)]
+pub fn fuzz(der: &[u8]) {
+    match Certified::read(&CertificateDer::from_slice(der)) {
+        Certified::Target(id) => {
+            assert!(!id.name.is_empty() && !id.name.contains('/'));
+            let again = parse_target(&id.to_string());
+            assert_eq!(again, Some(id), "it is named as it is shown");
+        }
+        Certified::Other(name) => assert!(name.len() <= der.len()),
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -108,6 +108,35 @@ pub(super) fn without(token: &str, mut error: ApiError) -> ApiError {
     error
 }
 
+/// Reads an answer as that of either question: nobody is somebody, and nothing is allowed, unless it
+/// says so clearly.
+#[cfg(fuzzing)]
+pub fn fuzz(answer: &Value) {
+    let status = &answer["status"];
+    let user = user(answer);
+    let is_somebody = status["authenticated"] == true;
+    assert!(user.is_none() || is_somebody);
+    if let Some(user) = user {
+        let question = whether(&user, "edge-1").body.unwrap_or_default();
+        let told = &status["user"];
+        assert_eq!(question["spec"]["user"], told["username"]);
+        for key in ["uid", "groups", "extra"] {
+            assert_eq!(
+                question["spec"][key], told[key],
+                "{key} is asked for as told"
+            );
+        }
+        assert_eq!(question["spec"]["resourceAttributes"]["name"], "edge-1");
+    }
+    match refusal(answer, "edge-1") {
+        None => assert!(status["allowed"] == true && status["denied"] != true),
+        Some(why) => {
+            assert!(status["allowed"] != true || status["denied"] == true);
+            assert!(!why.contains('\n') && why.len() < 1024, "{why:?}");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

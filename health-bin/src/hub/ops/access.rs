@@ -34,7 +34,7 @@ pub(super) enum Caller {
 }
 
 /// The cookie's name.
-const COOKIE: &str = "syncer-health-session";
+pub(super) const COOKIE: &str = "syncer-health-session";
 
 /// A form with a token is not longer.
 const FORM_BYTES_MAX: usize = 8 * 1024;
@@ -86,7 +86,7 @@ pub(super) async fn loopback_names(
 }
 
 /// Whether a host is an address or `localhost`; a request that names none comes from no browser.
-fn is_no_site(host: &str) -> bool {
+pub(super) fn is_no_site(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
         _ => host,
@@ -216,7 +216,7 @@ fn is_https(headers: &HeaderMap) -> bool {
         || first(&text(&header::FORWARDED)).is_some_and(|entry| entry.contains("proto=https"))
 }
 
-fn session_id(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn session_id(headers: &HeaderMap) -> Option<&str> {
     let cookies = headers.get_all(header::COOKIE).into_iter();
     cookies
         .filter_map(|value| value.to_str().ok())
@@ -227,7 +227,11 @@ fn session_id(headers: &HeaderMap) -> Option<&str> {
 
 async fn token_of(body: Body) -> Option<SecretString> {
     let bytes = axum::body::to_bytes(body, FORM_BYTES_MAX).await.ok()?;
-    form_urlencoded::parse(&bytes)
+    token_in(&bytes)
+}
+
+pub(super) fn token_in(form: &[u8]) -> Option<SecretString> {
+    form_urlencoded::parse(form)
         .find_map(|(name, value)| (name == "token").then(|| value.trim().to_owned().into()))
 }
 

@@ -45,7 +45,7 @@ const BATCH_MAX: usize = 64;
 const BUSY_SECONDS: &str = "10";
 
 /// What a browser sends when it comes back.
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Tells proxies of a well-known kind that an answer is not to be held back.
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -74,11 +74,11 @@ struct Reader {
 
 /// What is asked beside the filter.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Start {
+pub(super) struct Start {
     /// So many of the newest transitions come first.
-    recent: usize,
+    pub(super) recent: usize,
     /// Where to go on, for who cannot send the header.
-    last_event_id: Option<String>,
+    pub(super) last_event_id: Option<String>,
 }
 
 pub(super) async fn events(
@@ -246,7 +246,7 @@ impl Reader {
 // === impl Start ===
 
 impl Start {
-    fn parse(query: &str) -> Self {
+    pub(super) fn parse(query: &str) -> Self {
         let mut start = Self::default();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*name {
