@@ -48,7 +48,6 @@ impl ConfigError {
     }
 
     /// That something which `key` names cannot be used, with the whole chain of causes.
-    #[cfg(feature = "hub")]
     pub(crate) fn caused(key: &str, error: impl Into<anyhow::Error>) -> Self {
         Self::one(key, format!("{:#}", error.into()))
     }

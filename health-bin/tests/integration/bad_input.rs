@@ -39,7 +39,7 @@ identity: x
         "FILE:5:13: checks.interval: \"soon\" is not a duration",
         "FILE:7:7: checks.components[0].name: component name \"a b\" is not valid",
         "FILE:8:14: checks.components[0].tcp.adress: unknown key; did you mean \"address\"?",
-        "FILE:9:7: checks.components[1]: has 2 kinds",
+        "FILE:9:43: checks.components[1].disk: is a kind beside tcp",
         "FILE:10:1: identity: is there twice, first in line 1",
         #[cfg(feature = "transport-lease")]
         "KUBECONFIG: cluster.kubeconfig: cannot read the file \"/nowhere/kubeconfig\"",
