@@ -36,7 +36,6 @@ pub(crate) use authority::free_ports;
 #[cfg(feature = "transport-lease")]
 pub(crate) use cluster::Cluster;
 pub(crate) use http::Answer;
-#[cfg(feature = "hub")]
 pub(crate) use http::ask;
 pub(crate) use http::get;
 #[cfg(feature = "hub")]
