@@ -91,7 +91,8 @@ struct Hub {
 impl Hub {
     fn new(of: Watched) -> Self {
         let now = Instant::now();
-        let machine = WatchMachine::new(of, WatchConfig::new("default"), 7, now);
+        let config = WatchConfig::new("default").expect("it is a namespace");
+        let machine = WatchMachine::new(of, config, 7, now);
         let mut hub = Self {
             machine,
             under_way: UnderWay::Nothing,

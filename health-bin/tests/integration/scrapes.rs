@@ -194,8 +194,14 @@ async fn somebody_else_writes_the_lease() {
     let syncer = Syncer::start(tunnels).await;
     syncer.is_well().await;
     story.take(&[syncer.target()]).await;
+    let sequence =
+        |lease: &Value| lease["metadata"]["annotations"]["syncer-health/sequence"].clone();
+    let mut written = Value::Null;
     for conflicts in 1..=5 {
-        let mut lease = syncer.cluster.object(LEASE, |_| true).await;
+        // Before it has written again it would read what somebody writes now, and meet no conflict.
+        let again = |lease: &Value| sequence(lease) != written;
+        let mut lease = syncer.cluster.object(LEASE, again).await;
+        written = sequence(&lease);
         lease["metadata"]["annotations"]["another"] = conflicts.to_string().into();
         syncer.cluster.model().put(LEASE, lease);
         let target = syncer.target();
