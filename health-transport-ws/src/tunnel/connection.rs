@@ -7,7 +7,6 @@ use std::time::Instant;
 use std::time::SystemTime;
 
 use tokio::sync::oneshot;
-use tokio::task::yield_now;
 use tokio::time::timeout;
 use tokio::time::timeout_at;
 
@@ -49,8 +48,6 @@ pub(super) struct Connection<'a> {
     urgent: VecDeque<Outgoing>,
     waiting: HashMap<PingId, oneshot::Sender<Result<Pong, PingError>>>,
     parked: Option<Parked>,
-    /// Somebody was told of a pong, and has not had its turn.
-    answered: bool,
     alarm: Alarm,
 }
 
@@ -104,7 +101,6 @@ impl<'a> Connection<'a> {
             urgent: VecDeque::new(),
             waiting: HashMap::new(),
             parked: None,
-            answered: false,
             alarm: Alarm::new(now()),
             driver,
         }
@@ -119,10 +115,6 @@ impl<'a> Connection<'a> {
             if let Err(error) = self.send_next() {
                 self.session.handle_broken(error);
                 continue;
-            }
-            // Who waits for a pong goes on before the socket is looked at again.
-            if std::mem::take(&mut self.answered) {
-                yield_now().await;
             }
             match self.input().await {
                 Input::Close(request) => {
@@ -166,7 +158,7 @@ impl<'a> Connection<'a> {
                 SessionOutput::Answered { ping, pong } => {
                     if let Some(reply) = self.waiting.remove(&ping) {
                         // Who asked may be gone.
-                        self.answered |= reply.send(Ok(pong)).is_ok();
+                        let _ = reply.send(Ok(pong));
                     }
                 }
                 SessionOutput::Received(kind) => self.driver.metrics.received(&kind),

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::SystemTime;
 
-use jiff::fmt::temporal::DateTimePrinter;
 use serde::Deserialize;
 use serde::Deserializer;
 use serde::Serialize;
@@ -51,12 +50,7 @@ impl Timestamp {
 impl From<SystemTime> for Timestamp {
     /// A time that no calendar has (before the year -9999 or after 9999) becomes the zero time.
     fn from(time: SystemTime) -> Self {
-        let Ok(time) = jiff::Timestamp::try_from(time) else {
-            return Self::ZERO;
-        };
-        let mut text = String::with_capacity("2026-01-01T00:00:00.000000000Z".len());
-        let printed = DateTimePrinter::new().print_timestamp(&time, &mut text);
-        printed.map_or(Self::ZERO, |()| Self(text.into()))
+        jiff::Timestamp::try_from(time).map_or(Self::ZERO, |time| Self(time.to_string().into()))
     }
 }
 
