@@ -216,7 +216,13 @@ impl Program {
 fn record(sh: &Shell, suite: Suite, table: &str) -> anyhow::Result<()> {
     let name = suite.name();
     let date = cmd!(sh, "date -u +%Y-%m-%d").quiet().read()?;
-    let commit = cmd!(sh, "git describe --always --dirty").quiet().read()?;
+    let mut commit = cmd!(sh, "git describe --always").quiet().read()?;
+    // The sections before this one have changed the file itself.
+    let others = format!(":!{FILE}");
+    let changed = cmd!(sh, "git status --porcelain --untracked-files=no -- . {others}");
+    if !changed.quiet().read()?.is_empty() {
+        commit.push_str("-dirty");
+    }
     let rustc = cmd!(sh, "rustc --version").quiet().read()?;
     let machine = machine(sh)?;
     let section = format!(
