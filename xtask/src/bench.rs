@@ -219,7 +219,10 @@ fn record(sh: &Shell, suite: Suite, table: &str) -> anyhow::Result<()> {
     let mut commit = cmd!(sh, "git describe --always").quiet().read()?;
     // The sections before this one have changed the file itself.
     let others = format!(":!{FILE}");
-    let changed = cmd!(sh, "git status --porcelain --untracked-files=no -- . {others}");
+    let changed = cmd!(
+        sh,
+        "git status --porcelain --untracked-files=no -- . {others}"
+    );
     if !changed.quiet().read()?.is_empty() {
         commit.push_str("-dirty");
     }
