@@ -76,7 +76,9 @@ fn build(sh: &Shell, packages: &[Package]) -> anyhow::Result<()> {
     sh.create_dir(&apart)?;
     for Package { name, version } in packages {
         let packed = tree.join(format!("{PACKED}/package/{name}-{version}.crate"));
-        cmd!(sh, "tar -xzf {packed} -C {apart}").quiet().run()?;
+        // With the times of now: what is packed has one time for ever, and cargo would take what it
+        // has built of an older package for this one's.
+        cmd!(sh, "tar -xzmf {packed} -C {apart}").quiet().run()?;
     }
     sh.write_file(apart.join("Cargo.toml"), workspace(packages))?;
     sh.copy_file(tree.join("Cargo.lock"), apart.join("Cargo.lock"))?;
