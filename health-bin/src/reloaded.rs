@@ -221,9 +221,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_changed_is_read_again_and_the_last_good_one_outlives_what_is_wrong() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("number");
-        std::fs::write(&path, "1").unwrap();
+        let (_folder, path) = file("1");
         let start = Instant::now();
         let number = Reloaded::read("key", vec![("key", path.clone())], parse, start).unwrap();
         let mut now = start;
@@ -240,9 +238,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_files_are_looked_at_once_a_second_however_many_ask() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("number");
-        std::fs::write(&path, "1").unwrap();
+        let (_folder, path) = file("1");
         let start = Instant::now();
         let number = Reloaded::read("key", vec![("key", path.clone())], parse, start).unwrap();
         std::fs::write(&path, "2").unwrap();
@@ -253,9 +249,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_asks_for_it_has_the_files_looked_at_at_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("number");
-        std::fs::write(&path, "1").unwrap();
+        let (_folder, path) = file("1");
         let start = Instant::now();
         let number = Reloaded::read("key", vec![("key", path.clone())], parse, start).unwrap();
         std::fs::write(&path, "2").unwrap();
@@ -266,9 +260,7 @@ mod tests {
     /// Each part of it would be a good file.
     #[tokio::test]
     async fn a_file_that_is_being_written_is_taken_when_it_is_whole() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("text");
-        std::fs::write(&path, "x").unwrap();
+        let (_folder, path) = file("x");
         let start = Instant::now();
         let length = |contents: &[Vec<u8>]| Ok(contents[0].len());
         let length = Reloaded::read("key", vec![("key", path.clone())], length, start).unwrap();
@@ -297,6 +289,13 @@ mod tests {
         );
         let error = format!("{:#}", missing.unwrap_err());
         assert!(error.contains("/nowhere"), "{error}");
+    }
+
+    fn file(content: &str) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, content).unwrap();
+        (folder, path)
     }
 
     fn parse(contents: &[Vec<u8>]) -> Result<u32, ConfigError> {
