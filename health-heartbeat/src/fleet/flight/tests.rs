@@ -211,7 +211,8 @@ fn names_are_bounded_too() {
     }
 }
 
-/// Found by fuzzing: at the end of all time every deadline has come, again and again.
+/// A seed of the fuzzing with the greatest numbers hung: at the end of all time every deadline has
+/// come, again and again.
 #[test]
 fn a_time_that_no_hub_lives_to_see_is_refused() {
     let mut pilot = Pilot::new(1, SMALL);
