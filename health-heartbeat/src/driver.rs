@@ -25,6 +25,8 @@ mod beating;
 
 mod counters;
 
+mod telling;
+
 /// Listeners that lag by more events than this lose the oldest; the loops never wait for them.
 const EVENTS_KEPT: usize = 256;
 
@@ -52,9 +54,9 @@ pub struct TransportSetup {
     pub transport: Box<dyn HeartbeatTransport>,
     /// How often it beats.
     pub config: HeartbeatConfig,
-    /// Whether a change of the agent's health brings its next beat forward, and not only the first
-    /// results of its checks. Such a transport keeps
-    /// its own interval, whatever another one is told, and limits its own rate.
+    /// Whether every change of the agent's health brings its next beat forward, and not only the
+    /// first results of its checks. Such a transport keeps its own interval, whatever another one is
+    /// told, and limits its own rate.
     pub prompt: bool,
 }
 

@@ -5,11 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
-use health_core::Carried;
 use health_core::PauseDetector;
 use health_core::Pulse;
 use health_core::Revision;
-use health_core::reasons;
 use tokio::sync::broadcast;
 use tokio::sync::watch;
 use tracing::Instrument;
@@ -22,6 +20,7 @@ use super::boot;
 use super::counters::Counters;
 use super::heartbeat;
 use super::now;
+use super::telling::Telling;
 use super::unless_it_panics;
 use crate::AgentInput;
 use crate::AgentMachine;
@@ -66,7 +65,7 @@ pub(super) fn spawn(
         asked: now() + TICK,
         name,
         prompt: setup.prompt,
-        pending: true,
+        telling: Telling::new(setup.prompt),
         counters: Counters::of(name),
         beat: Span::none(),
         snapshots,
@@ -82,8 +81,7 @@ struct Beating {
     machine: AgentMachine,
     name: TransportName,
     prompt: bool,
-    /// Every beat so far said that there are no results yet.
-    pending: bool,
+    telling: Telling,
     counters: Counters,
     /// The beat under way, through all its attempts.
     beat: Span,
@@ -153,7 +151,7 @@ impl Beating {
         span: Span,
     ) -> Result<Option<Action>, Abandoned> {
         let beat = heartbeat(&self.shared.config, self.machine.config(), sequence, now());
-        self.pending &= is_pending(&beat.carried);
+        self.telling.said(&beat.carried);
         let mut attempt = pin!(attempt(transport, beat, by).instrument(span));
         loop {
             let input = tokio::select! {
@@ -174,7 +172,7 @@ impl Beating {
         let wake = self.machine.poll_timeout().map_or(tick, |at| at.min(tick));
         self.asked = wake;
         let leaves_at = self.shared.leaves_at;
-        let (source, prompt) = (&self.shared.config.source, self.prompt);
+        let (source, telling) = (&self.shared.config.source, &self.telling);
         let input = tokio::select! {
             released = self.shared.release.wait_for(|stage| *stage >= leaves_at) => {
                 released.map_err(|_| Abandoned)?;
@@ -183,10 +181,8 @@ impl Beating {
             Ok(()) = self.told.changed(), if !self.prompt => {
                 self.told.borrow_and_update().map(AgentInput::Interval)
             }
-            Ok(()) = self.changes.changed(), if prompt || self.pending => {
-                // The first results are told at once, later changes by who is prompt.
-                let told = prompt || !is_pending(&source.carried(now()));
-                told.then_some(AgentInput::Prompt)
+            Ok(()) = self.changes.changed(), if telling.listens() => {
+                telling.tells(&source.carried(now())).then_some(AgentInput::Prompt)
             }
             () = tokio::time::sleep_until(wake.into()) => Some(AgentInput::Timeout),
         };
@@ -356,8 +352,4 @@ fn log(transport: TransportName, event: &EventKind) {
             tracing::info!(%transport, acknowledged, "heartbeats ended with a goodbye");
         }
     }
-}
-
-fn is_pending(carried: &Carried) -> bool {
-    carried.verdict.reason == reasons::PENDING
 }
