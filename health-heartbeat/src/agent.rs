@@ -95,6 +95,8 @@ pub enum AgentInput {
     Outcome(AttemptOutcome),
     /// What is carried has changed, and this transport wants to tell it soon.
     Prompt,
+    /// Whoever receives the heartbeats may not know this agent: the connection is a new one.
+    Reconnected,
     /// Another transport was told this interval; it is valid for all.
     Interval(Duration),
     /// The process itself was stopped or suspended.
@@ -215,6 +217,7 @@ impl AgentMachine {
             (AgentInput::Timeout, Leaving::No) => self.timeout(now),
             (AgentInput::Outcome(outcome), Leaving::No) => self.outcome(outcome, now),
             (AgentInput::Prompt, Leaving::No) => self.prompt(now),
+            (AgentInput::Reconnected, Leaving::No) => self.reconnected(now),
             (AgentInput::Interval(interval), Leaving::No) => self.set_interval(interval, now),
             (AgentInput::Paused(pause), Leaving::No) => self.paused(pause, now),
             (AgentInput::Release, Leaving::No) => {
@@ -462,6 +465,17 @@ impl AgentMachine {
             self.bring_forward(now);
         } else {
             self.prompted = true;
+        }
+    }
+
+    /// Whoever is new to this agent has its terms and its health at once: with the beat that waits
+    /// for another attempt, or else with the next one.
+    fn reconnected(&mut self, now: Instant) {
+        let failed = self.beat.is_some_and(|beat| !beat.acknowledged);
+        if failed && self.in_flight.is_none() {
+            self.retry_at = Some(self.alone_until.map_or(now, |until| now.max(until)));
+        } else {
+            self.prompt(now);
         }
     }
 

@@ -36,6 +36,19 @@ pub trait HeartbeatTransport: Send + 'static {
         by: Instant,
     ) -> Result<Acknowledgement, BeatError>;
 
+    /// Waits until whoever receives the heartbeats may not know this agent, since the connection is a
+    /// new one and no beat has arrived over it; told once for each. The next beat is brought forward
+    /// then, for a hub that was started anew knows neither the agent's terms nor its health before.
+    /// A transport without connections never tells; that is the default.
+    ///
+    /// # Cancel safety
+    ///
+    /// The driver drops the future at whatever else happens, and calls again when no attempt is
+    /// under way; what is told must not be lost by that.
+    async fn reconnected(&mut self) {
+        std::future::pending().await
+    }
+
     /// Says goodbye, until `by` at the latest; the agent leaves on purpose.
     ///
     /// # Errors

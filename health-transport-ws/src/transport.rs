@@ -4,6 +4,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use async_trait::async_trait;
+use health_core::ConnectionState;
 use health_heartbeat::Acknowledgement;
 use health_heartbeat::BeatError;
 use health_heartbeat::Heartbeat;
@@ -12,6 +13,7 @@ use health_heartbeat::Standing;
 use health_heartbeat::TransportName;
 use health_heartbeat::wire::HeartbeatPayload;
 use health_heartbeat::wire::duration;
+use tokio::sync::watch;
 
 use crate::CloseReason;
 use crate::Tunnel;
@@ -21,6 +23,9 @@ use crate::wire;
 #[derive(Debug)]
 pub struct WebsocketTransport {
     tunnel: Tunnel,
+    state: watch::Receiver<ConnectionState>,
+    /// Since when the connection stands over which a beat arrived, or which was told to be new.
+    known: Option<Instant>,
 }
 
 /// The name in reports, metrics and logs.
@@ -34,8 +39,12 @@ const MARGIN_MAX: Duration = Duration::from_millis(20);
 impl WebsocketTransport {
     /// Heartbeats over this tunnel, which others may use too.
     #[must_use]
-    pub const fn new(tunnel: Tunnel) -> Self {
-        Self { tunnel }
+    pub fn new(tunnel: Tunnel) -> Self {
+        Self {
+            state: tunnel.state(),
+            known: None,
+            tunnel,
+        }
     }
 }
 
@@ -61,6 +70,7 @@ impl HeartbeatTransport for WebsocketTransport {
             .map_err(|error| {
                 BeatError::new("failed to send the heartbeat over the tunnel").with_source(error)
             })?;
+        self.known = connected(&self.state.borrow());
         let acknowledgement = pong.acknowledgement;
         Ok(Acknowledgement {
             standing: Standing::Beating,
@@ -70,12 +80,32 @@ impl HeartbeatTransport for WebsocketTransport {
         })
     }
 
+    async fn reconnected(&mut self) {
+        let known = self.known;
+        let anew = |state: &ConnectionState| {
+            let since = connected(state);
+            since.is_some() && since != known
+        };
+        if let Ok(state) = self.state.wait_for(anew).await {
+            self.known = connected(&state);
+            return;
+        }
+        std::future::pending().await
+    }
+
     /// Says goodbye and closes the tunnel.
     async fn release(&mut self, by: Instant) -> Result<(), BeatError> {
         self.tunnel
             .close(CloseReason::Leaving, earlier(by))
             .await
             .map_err(|error| BeatError::new("failed to leave the tunnel").with_source(error))
+    }
+}
+
+fn connected(state: &ConnectionState) -> Option<Instant> {
+    match state {
+        ConnectionState::Connected { since } => Some(*since),
+        ConnectionState::Disconnected { .. } | ConnectionState::Closed => None,
     }
 }
 

@@ -8,13 +8,14 @@ use serde_json::Value;
 
 use crate::support::Program;
 use crate::support::eventually;
+use crate::support::free_ports;
 use crate::support::get;
 use crate::support::run_to_end;
 use crate::support::secs;
 
 #[tokio::test]
 async fn a_hub_that_is_killed_and_started_again_has_its_agent_back_without_a_restart() {
-    let (hub, tunnels, ops) = hub("127.0.0.1:0", "127.0.0.1:0").await;
+    let (hub, tunnels, ops) = hub_to_restart().await;
     let agent = agent(tunnels, &[]);
     let address = agent.address("address").await;
     verdict(ops, "Alive", secs(5)).await;
@@ -36,6 +37,22 @@ async fn a_hub_that_is_killed_and_started_again_has_its_agent_back_without_a_res
     let (_hub, _, ops) = self::hub(&tunnels.to_string(), &ops.to_string()).await;
     verdict(ops, "Alive", secs(10)).await;
     agent.answers(address, "/readyz", 200).await;
+}
+
+/// It knew neither the agent's terms nor its health until the next beat, up to an interval later.
+#[tokio::test]
+async fn a_hub_that_is_started_again_hears_a_beat_at_once() {
+    let (mut hub, tunnels, ops) = hub_to_restart().await;
+    let long = [
+        ("SYNCER_HEALTH_HEARTBEAT_INTERVAL", "60s"),
+        ("SYNCER_HEALTH_HEARTBEAT_TIMEOUT", "180s"),
+    ];
+    let _agent = agent(tunnels, &long);
+    healthy(ops).await;
+    hub.signal("KILL").await;
+    hub.ended().await;
+    let (_hub, _, ops) = self::hub(&tunnels.to_string(), &ops.to_string()).await;
+    healthy(ops).await;
 }
 
 #[tokio::test]
@@ -285,6 +302,12 @@ pub(crate) async fn hub(server: &str, ops: &str) -> (Program, SocketAddr, Socket
     (hub, server, ops)
 }
 
+/// A hub that can be started again where it was.
+pub(crate) async fn hub_to_restart() -> (Program, SocketAddr, SocketAddr) {
+    let [server, ops] = free_ports().map(|port| format!("127.0.0.1:{port}"));
+    hub(&server, &ops).await
+}
+
 /// An agent with beats of 1 s and a timeout of 3 s.
 pub(crate) fn agent(tunnels: SocketAddr, environment: &[(&str, &str)]) -> Program {
     let config = format!(
@@ -300,14 +323,25 @@ heartbeat:
     Program::start("run", &config, environment)
 }
 
-/// Waits until the hub gives its only agent this verdict.
+/// Waits until the hub gives its only agent this verdict. Who is Alive has beaten too: with the
+/// tunnel alone the hub does not know its terms, and would wait 90 s for it.
 pub(crate) async fn verdict(ops: SocketAddr, verdict: &str, within: Duration) -> Value {
     eventually(&format!("the verdict {verdict}"), within, || async {
         let fleet = get(ops, "/fleet", &[]).await?.json();
         let agent = fleet["agents"].get(0)?.clone();
-        (agent["verdict"] == verdict).then_some(agent)
+        let is_known = verdict != "Alive" || agent["heartbeats"] != 0;
+        (agent["verdict"] == verdict && is_known).then_some(agent)
     })
     .await
+}
+
+/// Waits until the hub was told by a beat that its only agent is healthy.
+async fn healthy(ops: SocketAddr) {
+    eventually("the agent is healthy", secs(30), || async {
+        let fleet = get(ops, "/fleet", &[]).await?.json();
+        (fleet["agents"][0]["status"] == "Healthy").then_some(())
+    })
+    .await;
 }
 
 fn names(page: &Value) -> Vec<&str> {

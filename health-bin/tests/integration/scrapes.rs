@@ -127,7 +127,7 @@ async fn one_transport_of_two_fails() {
 #[ignore = "needs promtool: cargo xtask alerts"]
 async fn a_tunnel_breaks_again_and_again() {
     let mut story = Story::begin("reconnecting");
-    let (mut hub, tunnels, ops) = fleet::hub("127.0.0.1:0", "127.0.0.1:0").await;
+    let (mut hub, tunnels, ops) = fleet::hub_to_restart().await;
     let agent = fleet::agent(tunnels, &[]);
     let target = Target::Agent("edge-1", agent.address("address").await);
     target.report(is_healthy).await;

@@ -8,6 +8,9 @@ mod program;
 
 mod service;
 
+#[cfg(any(feature = "hub", feature = "transport-lease"))]
+mod ports;
+
 #[cfg(all(feature = "hub", feature = "transport-lease"))]
 mod markdown;
 
@@ -32,8 +35,6 @@ mod relay;
 #[cfg(feature = "transport-lease")]
 pub(crate) use authority::Authority;
 #[cfg(feature = "transport-lease")]
-pub(crate) use authority::free_ports;
-#[cfg(feature = "transport-lease")]
 pub(crate) use cluster::Cluster;
 pub(crate) use http::Answer;
 pub(crate) use http::ask;
@@ -46,6 +47,8 @@ pub(crate) use markdown::Block;
 pub(crate) use markdown::blocks;
 #[cfg(all(feature = "hub", feature = "transport-lease"))]
 pub(crate) use markdown::project;
+#[cfg(any(feature = "hub", feature = "transport-lease"))]
+pub(crate) use ports::free_ports;
 #[cfg(all(feature = "hub", feature = "transport-lease"))]
 pub(crate) use program::PROGRAM;
 pub(crate) use program::Program;
@@ -64,4 +67,5 @@ pub(crate) use shell::Shell;
 #[cfg(feature = "transport-ws")]
 pub(crate) use tunnel::Acceptor;
 pub(crate) use wait::eventually;
+pub(crate) use wait::eventually_or;
 pub(crate) use wait::secs;

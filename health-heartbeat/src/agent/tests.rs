@@ -165,11 +165,12 @@ fn retry_after_is_obeyed_up_to_half_the_timeout() {
 
 /// What else brings the next beat forward does not bring it into the time that was asked for.
 #[test]
-fn a_retry_after_outlasts_a_pause_another_interval_and_a_prompt() {
+fn a_retry_after_outlasts_whatever_else_brings_a_beat_forward() {
     for input in [
         AgentInput::Paused(Duration::from_secs(2)),
         AgentInput::Interval(Duration::from_secs(1)),
         AgentInput::Prompt,
+        AgentInput::Reconnected,
     ] {
         let shown = format!("{input:?}");
         let mut rig = Rig::seeded(1);
@@ -258,6 +259,41 @@ fn a_prompt_during_an_attempt_is_obeyed_after_it_and_never_beside_it() {
     assert_eq!(rig.expect_send(), 300);
     rig.acknowledge();
     assert!(rig.expect_send() >= 20_000, "and once only");
+}
+
+/// A hub that was started again knows nothing until it hears a beat.
+#[test]
+fn a_new_connection_brings_the_next_beat_forward() {
+    let mut rig = Rig::new(20_000, 60_000, 3);
+    rig.expect_send();
+    rig.acknowledge();
+    rig.now += Duration::from_millis(700);
+    rig.machine.handle(AgentInput::Reconnected, rig.now);
+    assert_eq!(rig.expect_send(), 700);
+    rig.acknowledge();
+    assert!(rig.expect_send() >= 20_000, "and once only");
+}
+
+#[test]
+fn a_new_connection_takes_the_beat_that_waits_for_another_attempt() {
+    let mut rig = Rig::new(20_000, 60_000, 3);
+    rig.expect_send();
+    rig.refuse(None);
+    rig.machine.handle(AgentInput::Reconnected, rig.now);
+    assert_eq!(rig.expect_send(), 0);
+    rig.acknowledge();
+    assert!(rig.expect_send() >= 20_000);
+    let is_missed = |event: &EventKind| matches!(event, EventKind::Missed { .. });
+    assert!(!rig.events.iter().any(is_missed), "{:?}", rig.events);
+}
+
+#[test]
+fn a_new_connection_respects_who_asked_to_be_left_alone() {
+    let mut rig = Rig::new(10_000, 30_000, 3);
+    rig.expect_send();
+    rig.refuse(Some(Duration::from_secs(12)));
+    rig.machine.handle(AgentInput::Reconnected, rig.now);
+    assert!((12_000..=12_500).contains(&rig.expect_send()));
 }
 
 /// A prompt that told nothing new must not put off the next regular beat.

@@ -114,7 +114,7 @@ impl Beating {
         let mut action = self.drain();
         loop {
             let ended = match action {
-                None => self.resting().await,
+                None => self.resting(transport.as_mut()).await,
                 Some(Action::Send {
                     sequence,
                     attempt,
@@ -137,8 +137,14 @@ impl Beating {
     }
 
     /// Waits for the next input while no attempt is under way.
-    async fn resting(&mut self) -> Result<Option<Action>, Abandoned> {
-        let input = self.input().await?;
+    async fn resting(
+        &mut self,
+        transport: &mut dyn HeartbeatTransport,
+    ) -> Result<Option<Action>, Abandoned> {
+        let input = tokio::select! {
+            Some(()) = unless_it_panics(transport.reconnected()) => Some(AgentInput::Reconnected),
+            input = self.input() => input?,
+        };
         Ok(self.take(input))
     }
 

@@ -127,6 +127,24 @@ async fn the_first_results_are_told_at_once_and_later_ones_with_the_next_beat() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_transport_that_has_a_new_connection_beats_at_once() {
+    let beats = Beats::default();
+    let (_moved, changes) = watch::channel(Revision::default());
+    let (connect, connected) = tokio::sync::mpsc::channel(1);
+    let setup = TransportSetup {
+        transport: Box::new(Connecting(connected, Arc::clone(&beats))),
+        config: HeartbeatConfig::default(),
+        prompt: false,
+    };
+    let _heartbeater = Heartbeater::spawn(&heartbeater_config(changes), vec![setup]);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(beats.lock().unwrap().len(), 1);
+    connect.send(()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(beats.lock().unwrap().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn release_says_goodbye_once_even_across_an_attempt_under_way() {
     for script in [Script::Answer, Script::Hang] {
         let (heartbeater, beats, _changes) = spawn(script, false);
@@ -209,6 +227,31 @@ impl HeartbeatTransport for Scripted {
 
     async fn release(&mut self, _by: Instant) -> Result<(), BeatError> {
         self.1.lock().unwrap().push_back(u64::MAX);
+        Ok(())
+    }
+}
+
+/// Has a new connection whenever it is told so, and notes each beat.
+struct Connecting(tokio::sync::mpsc::Receiver<()>, Beats);
+
+#[async_trait]
+impl HeartbeatTransport for Connecting {
+    fn name(&self) -> TransportName {
+        TransportName("connecting")
+    }
+
+    async fn beat(&mut self, beat: &Heartbeat, _: Instant) -> Result<Acknowledgement, BeatError> {
+        self.1.lock().unwrap().push_back(beat.sequence.0);
+        Ok(Acknowledgement::default())
+    }
+
+    async fn reconnected(&mut self) {
+        if self.0.recv().await.is_none() {
+            std::future::pending().await
+        }
+    }
+
+    async fn release(&mut self, _by: Instant) -> Result<(), BeatError> {
         Ok(())
     }
 }

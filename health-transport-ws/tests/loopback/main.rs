@@ -17,6 +17,7 @@ mod tls;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use health_core::Board;
 use health_core::Carried;
 use health_core::ConnectionState;
@@ -80,6 +81,24 @@ async fn a_heartbeat_travels_and_comes_back_acknowledged() {
     transport.release(soon()).await.unwrap();
     assert!(matches!(hub.event().await, Heard::Goodbye { reason } if reason == "going away"));
     assert!(matches!(hub.event().await, Heard::Closed { why } if why == ServerEnd::Left));
+}
+
+/// Whoever was started again knows nothing of this agent.
+#[tokio::test]
+async fn a_new_connection_over_which_no_beat_arrived_is_told_once() {
+    let mut hub = Hub::start(Behaviour::Accept(Terms::default())).await;
+    let mut transport = WebsocketTransport::new(Tunnel::spawn(hub.config(), None));
+    within(transport.reconnected()).await;
+    assert!(transport.reconnected().now_or_never().is_none(), "once");
+    transport.beat(&heartbeat(1), soon()).await.unwrap();
+    assert!(
+        transport.reconnected().now_or_never().is_none(),
+        "it is known"
+    );
+
+    let handle = within(hub.handles.recv()).await.unwrap();
+    handle.close(CloseReason::ShuttingDown, None);
+    within(transport.reconnected()).await;
 }
 
 #[tokio::test]

@@ -62,7 +62,7 @@ impl World {
         for port in SYNCER {
             instead.push((format!(":{port}"), format!(":{}", service.address().port())));
         }
-        let free = [free_ports(), free_ports()].concat();
+        let free = free_ports::<6>();
         let free: Vec<_> = PORTS.into_iter().zip(free).collect();
         for (port, free) in &free {
             instead.push((format!(":{port}"), format!(":{free}")));

@@ -4,9 +4,9 @@ use super::Watch;
 use super::status;
 use crate::fleet::agent;
 use crate::fleet::hub;
+use crate::fleet::hub_to_restart;
 use crate::fleet::verdict;
 use crate::ops::expecting;
-use crate::support::Program;
 use crate::support::run_to_end;
 use crate::support::secs;
 
@@ -178,14 +178,14 @@ async fn watching_a_hub_tells_what_becomes_of_an_agent() {
 
 #[tokio::test]
 async fn watching_goes_on_when_the_hub_is_started_again() {
-    let (hub, tunnels, ops) = hub("127.0.0.1:0", "127.0.0.1:0").await;
+    let (hub, tunnels, ops) = hub_to_restart().await;
     let one = agent(tunnels, &[]);
     verdict(ops, "Alive", secs(10)).await;
     let mut watch = Watch::start(&["--url", &ops.to_string()]);
     watch.line("root:org:edge ").await;
     drop(hub);
     watch.program.logged("asking again", secs(15)).await;
-    let (_hub, ..): (Program, _, _) = self::hub(&tunnels.to_string(), &ops.to_string()).await;
+    let (_hub, ..) = self::hub(&tunnels.to_string(), &ops.to_string()).await;
     verdict(ops, "Alive", secs(10)).await;
     one.signal("KILL").await;
     let mut line = watch.line("root:org:edge ").await;

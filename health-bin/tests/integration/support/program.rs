@@ -14,7 +14,7 @@ use tokio::process::ChildStdout;
 use tokio::process::Command;
 
 use super::Answer;
-use super::eventually;
+use super::eventually_or;
 use super::get;
 use super::secs;
 
@@ -92,8 +92,8 @@ impl Program {
 
     /// Waits for a line that contains `needle`, and gives it.
     pub(crate) async fn logged(&self, needle: &str, within: Duration) -> String {
-        let what = format!("a log line with {needle:?} in:\n{}", self.log());
-        eventually(&what, within, || async {
+        let what = || format!("a log line with {needle:?} in:\n{}", self.log());
+        eventually_or(what, within, || async {
             let log = self.log.lock().expect("no reader panics");
             log.iter().find(|line| line.contains(needle)).cloned()
         })
@@ -114,8 +114,8 @@ impl Program {
 
     /// Waits until a path answers with a status, and gives the answer.
     pub(crate) async fn answers(&self, address: SocketAddr, path: &str, status: u16) -> Answer {
-        let what = format!("{path} answers {status}; the log is:\n{}", self.log());
-        eventually(&what, secs(20), || async {
+        let what = || format!("{path} answers {status}; the log is:\n{}", self.log());
+        eventually_or(what, secs(20), || async {
             get(address, path, &[])
                 .await
                 .filter(|answer| answer.status == status)

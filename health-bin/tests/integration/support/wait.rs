@@ -10,20 +10,29 @@ use std::time::Instant;
 pub(crate) fn eventually<T, F: Future<Output = Option<T>>>(
     what: &str,
     within: Duration,
+    look: impl FnMut() -> F,
+) -> impl Future<Output = T> {
+    let what = what.to_owned();
+    eventually_or(move || what, within, look)
+}
+
+/// The same, where what is missing is known in the end only.
+#[track_caller]
+pub(crate) fn eventually_or<T, F: Future<Output = Option<T>>>(
+    what: impl FnOnce() -> String,
+    within: Duration,
     mut look: impl FnMut() -> F,
 ) -> impl Future<Output = T> {
     let place = std::panic::Location::caller();
-    let what = what.to_owned();
     async move {
         let began = Instant::now();
         loop {
             if let Some(found) = look().await {
                 return found;
             }
-            assert!(
-                began.elapsed() < within,
-                "{place}: not within {within:?}: {what}"
-            );
+            if began.elapsed() >= within {
+                panic!("{place}: not within {within:?}: {}", what());
+            }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

@@ -61,6 +61,8 @@ enum Phase {
 /// What whoever waits for the tunnel hears.
 #[derive(Debug)]
 pub(super) enum Said {
+    /// A connection stands.
+    Connected,
     Acknowledged(Acknowledgement),
     Failed(String),
     /// The goodbye's end.
@@ -250,7 +252,10 @@ impl Client {
             match output {
                 SessionOutput::Send(message) => self.send(connection, message, here),
                 SessionOutput::Probe => here.core.transmit(connection, Way::Up, Segment::Control),
-                SessionOutput::Established => self.established(connection, here),
+                SessionOutput::Established => {
+                    said.push(Said::Connected);
+                    self.established(connection, here);
+                }
                 SessionOutput::Answered { ping, pong } => {
                     if self.waiting.take_if(|waiting| *waiting == ping).is_some() {
                         said.push(Said::Acknowledged(acknowledgement(&pong)));

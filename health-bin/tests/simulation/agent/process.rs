@@ -48,6 +48,8 @@ pub(crate) struct Process {
     /// A beat of the publisher that waits to learn who holds the Lease.
     gate: Option<StatusInput>,
     client: Option<Client>,
+    /// No beat has arrived over the tunnel since it stands, and that was not told either.
+    is_new: bool,
     stage: Stage,
     /// What happened and was not handed in yet.
     inputs: VecDeque<(Lane, AgentInput)>,
@@ -113,6 +115,7 @@ impl Process {
             publisher,
             gate: None,
             client: spec.tunnel.then(|| Client::new(&config, seed, here.now)),
+            is_new: false,
             stage: Stage::Running,
             inputs: VecDeque::new(),
         }
@@ -264,6 +267,7 @@ impl Process {
     fn settle(&mut self, here: &mut Here<'_>) {
         loop {
             self.open_gate(here);
+            self.tell_new();
             let Some((lane, input)) = self.inputs.pop_front() else {
                 if self.stage == Stage::Tellers {
                     let mut tellers = self.loops.iter().filter(|one| one.lane == Lane::Status);
@@ -279,6 +283,16 @@ impl Process {
             if let Some(number) = number {
                 self.take(number, Some(input), here);
             }
+        }
+    }
+
+    /// What the tunnel's transport tells once no attempt is under way.
+    fn tell_new(&mut self) {
+        let tunnel = self.loops.iter().find(|one| one.lane == Lane::Tunnel);
+        let rests = tunnel.is_some_and(|one| one.attempt.is_none() && !one.left);
+        if rests && self.inputs.is_empty() && std::mem::take(&mut self.is_new) {
+            self.inputs
+                .push_back((Lane::Tunnel, AgentInput::Reconnected));
         }
     }
 

@@ -66,7 +66,9 @@ impl Process {
     pub(super) fn said(&mut self, said: Vec<Said>) {
         for said in said {
             match said {
+                Said::Connected => self.is_new = true,
                 Said::Acknowledged(acknowledgement) => {
+                    self.is_new = false;
                     self.end(Lane::Tunnel, Ok(Some(acknowledgement)));
                 }
                 Said::Failed(error) => self.end(Lane::Tunnel, Err((error, None))),
