@@ -10,6 +10,7 @@ use std::sync::RwLock;
 use std::time::Duration;
 
 use http::Uri;
+use http::uri::Scheme;
 use kube::Client;
 use kube::Config;
 use kube::config::KubeConfigOptions;
@@ -188,6 +189,10 @@ impl ClusterConfig {
         config.cluster_url = self.address(&config.cluster_url)?;
         // Otherwise the time that a connection was idle counts against the next answer.
         config.reset_reader_on_write = true;
+        if config.cluster_url.scheme() == Some(&Scheme::HTTP) {
+            // Otherwise the system's authorities are read, and kept for as long as the client.
+            config.root_cert.get_or_insert_default();
+        }
         // Retries are decisions, and decided elsewhere.
         config.default_retry = false;
         let server = shown(&config.cluster_url);
