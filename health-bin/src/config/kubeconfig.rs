@@ -9,8 +9,13 @@ use base64::engine::general_purpose::STANDARD;
 use health_checks::checks::ClientCertificate;
 use health_checks::checks::HttpTarget;
 use health_checks::checks::Material;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+
+use self::file::Cluster;
+use self::file::File;
+use self::file::Named;
+use self::file::User;
+
+mod file;
 
 /// One kubeconfig, or several that were read as one. It has no `Debug`, since it holds secrets.
 pub(crate) struct Kubeconfig {
@@ -31,70 +36,6 @@ pub(crate) struct Chosen<'a> {
     user_shown: String,
 }
 
-/// One file. What it may also hold is not looked at.
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "kebab-case")]
-struct File {
-    #[serde(skip)]
-    folder: PathBuf,
-    current_context: Option<String>,
-    clusters: Option<Vec<NamedCluster>>,
-    contexts: Option<Vec<NamedContext>>,
-    users: Option<Vec<NamedUser>>,
-}
-
-#[derive(Deserialize)]
-struct NamedCluster {
-    name: Option<String>,
-    cluster: Option<Cluster>,
-}
-
-#[derive(Deserialize)]
-struct NamedContext {
-    name: Option<String>,
-    context: Option<Context>,
-}
-
-#[derive(Deserialize)]
-struct NamedUser {
-    name: Option<String>,
-    user: Option<User>,
-}
-
-#[derive(Deserialize)]
-struct Context {
-    cluster: Option<String>,
-    user: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Cluster {
-    server: Option<String>,
-    tls_server_name: Option<String>,
-    insecure_skip_tls_verify: Option<bool>,
-    certificate_authority: Option<String>,
-    certificate_authority_data: Option<String>,
-    proxy_url: Option<String>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "kebab-case")]
-struct User {
-    token: Option<String>,
-    #[serde(rename = "tokenFile")]
-    token_file: Option<String>,
-    client_certificate: Option<String>,
-    client_certificate_data: Option<String>,
-    client_key: Option<String>,
-    client_key_data: Option<String>,
-    username: Option<String>,
-    #[serde(rename = "as")]
-    impersonated: Option<String>,
-    exec: Option<IgnoredAny>,
-    auth_provider: Option<IgnoredAny>,
-}
-
 // === impl Kubeconfig ===
 
 impl Kubeconfig {
@@ -106,7 +47,7 @@ impl Kubeconfig {
         let files = paths.iter().map(|path| {
             let text = std::fs::read_to_string(path);
             let text = text.with_context(|| format!("cannot read the kubeconfig {path:?}"))?;
-            let file = parse(&text).with_context(|| format!("the kubeconfig {path:?}"))?;
+            let file = file::parse(&text).with_context(|| format!("the kubeconfig {path:?}"))?;
             let folder = path.parent().unwrap_or(path).to_owned();
             Ok(File { folder, ..file })
         });
@@ -138,7 +79,7 @@ impl Kubeconfig {
         })?;
         let mut contexts = named(&self.files, |file| &file.contexts);
         let context = contexts.find(|(it, _)| it.name.as_deref() == Some(name));
-        let context = context.and_then(|(it, _)| it.context.as_ref());
+        let context = context.and_then(|(it, _)| it.what.as_ref());
         let context =
             context.with_context(|| format!("{shown} has no context {name:?}; {}", has()))?;
 
@@ -146,7 +87,7 @@ impl Kubeconfig {
             .with_context(|| format!("{shown}: its context {name:?} names no cluster"))?;
         let mut clusters = named(&self.files, |file| &file.clusters);
         let cluster = clusters.find(|(it, _)| it.name.as_deref() == Some(cluster_name));
-        let cluster = cluster.and_then(|(it, folder)| Some((it.cluster.as_ref()?, folder)));
+        let cluster = cluster.and_then(|(it, folder)| Some((it.what.as_ref()?, folder)));
         let (cluster, cluster_folder) = cluster.with_context(|| {
             format!("{shown} has no cluster {cluster_name:?}, which its context {name:?} names")
         })?;
@@ -155,7 +96,7 @@ impl Kubeconfig {
         let user = user_name.map(|user_name| {
             let mut users = named(&self.files, |file| &file.users);
             let user = users.find(|(it, _)| it.name.as_deref() == Some(user_name));
-            let user = user.map(|(it, folder)| it.user.as_ref().map(|user| (user, folder)));
+            let user = user.map(|(it, folder)| it.what.as_ref().map(|user| (user, folder)));
             user.with_context(|| {
                 format!("{shown} has no user {user_name:?}, which its context {name:?} names")
             })
@@ -184,7 +125,7 @@ impl Chosen<'_> {
         let mut target =
             HttpTarget::new(server).with_context(|| format!("{shown} has a wrong server"))?;
         target.server_name = given(&cluster.tls_server_name).map(str::to_owned);
-        target.insecure = cluster.insecure_skip_tls_verify.unwrap_or_default();
+        target.insecure = cluster.insecure_skip_tls_verify;
         let (data, path) = (
             &cluster.certificate_authority_data,
             &cluster.certificate_authority,
@@ -201,12 +142,9 @@ impl Chosen<'_> {
         };
         let shown = &self.user_shown;
         for (is_there, what) in [
+            (user.has_exec, "gets its credentials from a program (exec)"),
             (
-                user.exec.is_some(),
-                "gets its credentials from a program (exec)",
-            ),
-            (
-                user.auth_provider.is_some(),
+                user.has_auth_provider,
                 "gets its credentials from an auth-provider",
             ),
             (
@@ -246,10 +184,10 @@ fn given(text: &Option<String>) -> Option<&str> {
 /// The entries of one kind of all files, each with its file's folder.
 fn named<'a, T: 'a>(
     files: &'a [File],
-    of: impl Fn(&File) -> &Option<Vec<T>>,
-) -> impl Iterator<Item = (&'a T, &'a Path)> {
+    of: impl Fn(&File) -> &[Named<T>],
+) -> impl Iterator<Item = (&'a Named<T>, &'a Path)> {
     files.iter().flat_map(move |file| {
-        let entries = of(file).iter().flatten();
+        let entries = of(file).iter();
         entries.map(|entry| (entry, file.folder.as_path()))
     })
 }
@@ -273,22 +211,10 @@ fn material(
     Ok(Some(Material::inline(text)))
 }
 
-/// Texts may look like numbers or truth, as they may for other clients.
-fn parse(text: &str) -> anyhow::Result<File> {
-    let file: Option<File> = serde_saphyr::from_str(text).map_err(|error| {
-        let what = "it is not YAML, or a value is of the wrong kind";
-        match error.location() {
-            Some(at) => anyhow::anyhow!("line {}, column {}: {what}", at.line(), at.column()),
-            None => anyhow::anyhow!("{what}"),
-        }
-    })?;
-    Ok(file.unwrap_or_default())
-}
-
 /// Reads a kubeconfig and finds out whom it asks, and as whom.
 #[cfg(fuzzing)]
 pub fn fuzz(text: &str) {
-    let Ok(file) = parse(text) else {
+    let Ok(file) = file::parse(text) else {
         return;
     };
     let kubeconfig = Kubeconfig {

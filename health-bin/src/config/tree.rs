@@ -8,6 +8,7 @@ use super::problem::Place;
 use super::problem::Problem;
 pub(super) use yaml::Parsed;
 pub(super) use yaml::parse;
+pub(super) use yaml::read;
 
 /// The tree, and the file that it was read from.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -275,7 +276,7 @@ impl Child {
 // === impl Name ===
 
 impl Name {
-    fn is(&self, wanted: &str) -> bool {
+    pub(super) fn is(&self, wanted: &str) -> bool {
         match self {
             Self::Key(key) => key == wanted,
             Self::Number(_) => false,

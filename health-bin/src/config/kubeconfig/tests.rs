@@ -235,16 +235,20 @@ fn what_cannot_be_used_is_told_on_one_line_without_secrets() {
         (
             user("hunter2"),
             "",
-            "line 5, column 26: it is not YAML, or a value",
+            "line 5, column 26: there must be keys and values here",
         ),
         (
             user("{ token: [hunter2] }"),
             "",
-            "a value is of the wrong kind",
+            "line 5, column 35: token must be a text",
         ),
-        ("hunter2".to_owned(), "", "line 1, column 1: it is not YAML"),
+        (
+            "hunter2".to_owned(),
+            "",
+            "there must be keys and values here",
+        ),
         ("a: b: hunter2".to_owned(), "", "line 1, column"),
-        ("a: \"hunter2".to_owned(), "", "it is not YAML"),
+        ("a: \"hunter2".to_owned(), "", "this is not YAML"),
     ] {
         let error = target(&text, context).map(|_| ()).unwrap_err();
         let error = format!("{error:#}");

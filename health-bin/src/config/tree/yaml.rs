@@ -6,6 +6,7 @@ use serde::de::MapAccess;
 use serde::de::SeqAccess;
 use serde::de::Visitor;
 use serde_saphyr::DuplicateKeyPolicy;
+use serde_saphyr::Options;
 use serde_saphyr::Spanned;
 use serde_saphyr::UserMessageFormatter;
 
@@ -34,12 +35,7 @@ const DEPTH_MAX: usize = 24;
 /// Reads YAML. Of a key that is there twice the first value is kept.
 pub(in crate::config) fn parse(file: Option<&str>, text: &str) -> Parsed {
     let mut tree = Tree::empty(file);
-    let options = serde_saphyr::options! {
-        duplicate_keys: DuplicateKeyPolicy::PassThrough,
-        with_snippet: false,
-        budget: serde_saphyr::budget! { max_depth: DEPTH_MAX },
-    };
-    let problem = match serde_saphyr::from_str_with_options::<Node>(text, options) {
+    let problem = match serde_saphyr::from_str_with_options::<Node>(text, options()) {
         Ok(Node {
             content: Content::Null,
             ..
@@ -52,12 +48,7 @@ pub(in crate::config) fn parse(file: Option<&str>, text: &str) -> Parsed {
             let what = "the file must hold keys and values, as `config default` prints";
             Some(tree.problem(&tree.root.mark, "", what))
         }
-        Err(error) => {
-            let mark = error.location().map_or(Mark::At(1, 1), |location| {
-                Mark::At(location.line(), location.column())
-            });
-            Some(tree.problem(&mark, "", not_yaml(&error)))
-        }
+        Err(error) => Some(tree.problem(&mark_of(&error), "", not_yaml(&error))),
     };
     if let Some(problem) = problem {
         return Parsed {
@@ -75,6 +66,29 @@ pub(in crate::config) fn parse(file: Option<&str>, text: &str) -> Parsed {
         tree,
         is_yaml: true,
     }
+}
+
+/// Reads the YAML of other programs, whatever it holds; an error is where it is none, without words,
+/// since those might repeat a secret. Of a key that is there twice both are kept, and `y` is no truth.
+pub(in crate::config) fn read(text: &str) -> Result<Node, Mark> {
+    let mut options = options();
+    options.strict_booleans = true;
+    let node = serde_saphyr::from_str_with_options(text, options);
+    node.map_err(|error| mark_of(&error))
+}
+
+fn options() -> Options {
+    serde_saphyr::options! {
+        duplicate_keys: DuplicateKeyPolicy::PassThrough,
+        with_snippet: false,
+        budget: serde_saphyr::budget! { max_depth: DEPTH_MAX },
+    }
+}
+
+fn mark_of(error: &serde_saphyr::Error) -> Mark {
+    error.location().map_or(Mark::At(1, 1), |location| {
+        Mark::At(location.line(), location.column())
+    })
 }
 
 /// The parser's words without the place, which stands before them anyway.
