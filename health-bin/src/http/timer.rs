@@ -23,12 +23,13 @@ pub(super) struct CoarseTimer {
     ticks: Arc<AtomicU32>,
 }
 
-/// By so much a timer may be late.
+/// By so much a timer may be late. A second, so that ticks are seconds.
 pub(super) const TICK: Duration = Duration::from_secs(1);
 
 struct Deadline {
-    at: Instant,
-    clock: CoarseTimer,
+    /// After so many ticks.
+    at: u32,
+    ticks: Arc<AtomicU32>,
 }
 
 // === impl CoarseTimer ===
@@ -46,9 +47,9 @@ impl CoarseTimer {
         self.ticks.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Not later than it is.
-    fn passed(&self) -> Instant {
-        self.began + TICK * self.ticks.load(Ordering::Relaxed)
+    /// How many ticks have passed: not more than it is.
+    fn passed(&self) -> u32 {
+        self.ticks.load(Ordering::Relaxed)
     }
 }
 
@@ -58,15 +59,18 @@ impl Timer for CoarseTimer {
     }
 
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
+        let after = deadline.saturating_duration_since(self.began);
+        // A tick more for a part of one: a division would cost more than the rest of the timer.
+        let ticks = after.as_secs() + u64::from(after.subsec_nanos() > 0);
         Box::pin(Deadline {
-            at: deadline,
-            clock: self.clone(),
+            at: ticks.try_into().unwrap_or(u32::MAX),
+            ticks: Arc::clone(&self.ticks),
         })
     }
 
     /// Not earlier than it is, so that nobody gets less time than was promised.
     fn now(&self) -> Instant {
-        self.passed() + TICK
+        self.began + Duration::from_secs(u64::from(self.passed()) + 1)
     }
 }
 
@@ -76,7 +80,7 @@ impl Future for Deadline {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<()> {
-        match self.clock.passed() >= self.at {
+        match self.ticks.load(Ordering::Relaxed) >= self.at {
             true => Poll::Ready(()),
             false => Poll::Pending,
         }
@@ -88,6 +92,21 @@ impl Sleep for Deadline {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_of_a_tick_is_a_tick() {
+        let clock = CoarseTimer::new(Instant::now());
+        let mut deadline = clock.sleep(TICK * 3 / 2);
+        let mut is_over = || {
+            let mut cx = Context::from_waker(std::task::Waker::noop());
+            deadline.as_mut().poll(&mut cx).is_ready()
+        };
+        for _ in 0..3 {
+            assert!(!is_over());
+            clock.tick();
+        }
+        assert!(is_over());
+    }
 
     #[test]
     fn who_began_in_the_middle_of_a_tick_gets_the_whole_time() {
