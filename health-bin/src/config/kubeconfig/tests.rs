@@ -56,6 +56,21 @@ fn every_form_of_a_credential_is_understood() {
             none(),
         ),
         (
+            "{ tokenFile: 0755 }",
+            "Some(Material(file \"FOLDER/0755\"))".to_owned(),
+            none(),
+        ),
+        (
+            "{client-certificate: &a 1.10,client-key: *a}",
+            none(),
+            pair("file \"FOLDER/1.10\"", "file \"FOLDER/1.10\""),
+        ),
+        (
+            "{ client-certificate: !!float 1e3, client-key: -0 }",
+            none(),
+            pair("file \"FOLDER/1e3\"", "file \"FOLDER/-0\""),
+        ),
+        (
             "{ tokenFile: /tok, token: abc }",
             "Some(Material(file \"/tok\"))".to_owned(),
             none(),
@@ -240,12 +255,17 @@ fn what_cannot_be_used_is_told_on_one_line_without_secrets() {
         (
             user("{ token: [hunter2] }"),
             "",
-            "line 5, column 35: token must be a text",
+            "line 5, column 35: token must be a text, in quotes",
         ),
         (
             "hunter2".to_owned(),
             "",
             "there must be keys and values here",
+        ),
+        (
+            user("{ token: !!int \"5\" }"),
+            "",
+            "token must be a text, in quotes",
         ),
         ("a: b: hunter2".to_owned(), "", "line 1, column"),
         ("a: \"hunter2".to_owned(), "", "this is not YAML"),
