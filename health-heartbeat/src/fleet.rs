@@ -52,7 +52,6 @@ use self::timers::Timers;
 pub use self::verdict::{FleetReason, FleetVerdict};
 pub use self::view::{AgentView, InstanceView, Transition};
 use crate::HolderIdentity;
-use crate::Identity;
 use crate::wire;
 use crate::wire::HeartbeatPayload;
 
@@ -355,14 +354,11 @@ impl Fleet {
             return;
         };
         record.count(skew_ms);
-        if let Some(tunnel) = record.beat(beat, tunnel, now) {
+        if let Some((tunnel, by)) = record.beat(beat, tunnel, now) {
             self.outputs.push_back(FleetOutput::Replace {
                 agent,
                 tunnel,
-                by: Identity {
-                    slot: beat.slot.into(),
-                    incarnation: beat.incarnation.into(),
-                },
+                by,
                 stay_away: beat.allowance,
             });
         }

@@ -16,6 +16,7 @@ use super::TunnelId;
 use super::moment::Moment;
 use super::moment::Span;
 use super::moment::millis;
+use crate::Identity;
 use crate::wire::DecidingPayload;
 use crate::wire::HeartbeatPayload;
 
@@ -125,10 +126,23 @@ impl Instance {
         !self.left && self.seen.plus(Span::from_millis(self.allowance_ms)) >= now
     }
 
+    pub(super) fn identity(&self) -> Identity {
+        Identity {
+            slot: self.slot().into(),
+            incarnation: self.incarnation().into(),
+        }
+    }
+
     fn rename(&mut self, beat: &Beat<'_>) {
         self.holder = format!("{}_{}", beat.slot, beat.incarnation).into();
         self.slot_end = beat.slot.len() as u16;
         self.print = beat.print;
+    }
+
+    /// Something was heard of it, which is not believed: an older tunnel of it is closed.
+    pub(super) fn lives(&mut self, now: Moment) {
+        self.seen = self.seen.max(now);
+        self.left = false;
     }
 
     /// Takes what it says now; another incarnation replaces the one before.
@@ -137,8 +151,7 @@ impl Instance {
             self.rename(beat);
             (self.interval_ms, self.deciding, self.status) = (0, ThinVec::new(), None);
         }
-        self.seen = self.seen.max(now);
-        self.left = false;
+        self.lives(now);
         if let Some(sequence) = beat.sequence {
             self.sequence = sequence;
         }

@@ -29,6 +29,7 @@ use super::instance::Instance;
 use super::moment::Moment;
 use super::moment::Span;
 use super::moment::millis;
+use crate::Identity;
 
 /// So many transitions of an agent are remembered beside the last one.
 const TRANSITIONS_KEPT: usize = 15;
@@ -245,24 +246,30 @@ impl Record {
         said_goodbye && self.tunnels == 0 && self.instances.iter().all(|it| it.left)
     }
 
-    /// An instance says something. Of its tunnels, if it has two, the older one is said.
+    /// An instance says something. If it has two tunnels, says the older one, and who beats over the
+    /// newer one, whichever of them beats now.
     pub(super) fn beat(
         &mut self,
         beat: &Beat<'_>,
         tunnel: Option<TunnelId>,
         now: Moment,
-    ) -> Option<TunnelId> {
+    ) -> Option<(TunnelId, Identity)> {
         let known = self.instances.iter().position(|it| it.is_slot_of(beat));
         let index = known.unwrap_or_else(|| self.add(beat, now));
         let instance = &mut self.instances[index];
-        instance.take(beat, now);
-        let tunnel = tunnel?;
-        let before = instance.tunnel();
-        if before < Some(tunnel) {
-            instance.set_tunnel(Some(tunnel));
-            return before;
-        }
-        None
+        let newest = instance.tunnel();
+        let older = if tunnel.is_some() && tunnel < newest {
+            instance.lives(now);
+            tunnel
+        } else {
+            instance.take(beat, now);
+            if tunnel.is_none() || tunnel == newest {
+                return None;
+            }
+            instance.set_tunnel(tunnel);
+            newest
+        };
+        older.map(|older| (older, instance.identity()))
     }
 
     /// The Lease is nobody's. Who has a tunnel says goodbye over it; whoever is left behind has an
