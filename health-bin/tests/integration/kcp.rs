@@ -90,7 +90,11 @@ async fn a_check_becomes_a_renewed_lease_and_a_condition() {
     agent.answers(address, "/readyz", 503).await;
     assert_eq!(get(address, "/livez", &[]).await.unwrap().status, 200);
     let target = workspace
-        .until(TARGET, "SyncerReady is False", |t| ready(t, "False"))
+        .until(TARGET, "SyncerReady is False", |target| {
+            // A look that was under way finds its connection lost.
+            let reason = syncer_ready(target).map(|it| &it["reason"]);
+            ready(target, "False") && reason != Some(&"ConnectionLost".into())
+        })
         .await;
     let condition = syncer_ready(&target).expect("the condition is there");
     assert_eq!(condition["reason"], "ConnectionRefused", "{condition}");

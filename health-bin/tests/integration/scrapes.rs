@@ -172,7 +172,11 @@ async fn a_whole_fleet_falls_silent_at_once() {
         fleet::agent(tunnels, &name)
     });
     let hub = Target::Hub(ops);
-    hub.fleet(|fleet| fleet["counts"]["Alive"] == 3).await;
+    hub.fleet(|fleet| {
+        let known = fleet["agents"].as_array().into_iter().flatten();
+        known.filter(|agent| agent["heartbeats"] != 0).count() == 3
+    })
+    .await;
     story.take(&[hub]).await;
     for agent in &agents {
         agent.signal("STOP").await;

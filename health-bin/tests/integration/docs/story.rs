@@ -19,6 +19,9 @@ struct Running {
 /// What a shell says of whom `kill -KILL` ended.
 const KILLED: i32 = 128 + 9;
 
+/// What each command that lasts shows goes to a file of this name and its place.
+const LOG: &str = "log-";
+
 /// What is known before the first step of a page.
 pub(super) struct Story {
     pub(super) page: &'static str,
@@ -96,15 +99,17 @@ async fn asks(at: &str, world: &World, command: &str, is_so: impl Fn(i32, &str) 
         let late = began.elapsed() > secs(30);
         assert!(
             !late,
-            "{at}: {command}\nexits {}:\n{}",
-            done.code, done.shown
+            "{at}: {command}\nexits {}:\n{}\n{}",
+            done.code,
+            done.shown,
+            world.shell.texts(LOG)
         );
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
 }
 
 async fn begin(at: &str, world: &World, command: String) -> Running {
-    let log = format!("log-{}", at.replace(['/', ':', ' '], "-"));
+    let log = format!("{LOG}{}", at.replace(['/', ':', ' '], "-"));
     let process = world.shell.start(&command, &log).await;
     // What it shows goes there, unless the page has it go elsewhere.
     if command.contains("2>") {

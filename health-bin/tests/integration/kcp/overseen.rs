@@ -128,9 +128,13 @@ impl Hub {
         self.until(target, &format!("is {verdict}"), is_so).await
     }
 
-    /// Waits until an agent is Alive, with that many tunnels.
+    /// Waits until an agent is Alive, with that many tunnels, and has beaten, so that its terms are
+    /// known.
     pub(super) async fn hears(&self, target: &str, tunnels: u64) {
-        let is_so = |agent: &Value| agent["verdict"] == "Alive" && agent["tunnels"] == tunnels;
+        let is_so = |agent: &Value| {
+            let beats = agent["heartbeats"] != 0;
+            agent["verdict"] == "Alive" && agent["tunnels"] == tunnels && beats
+        };
         let what = format!("is Alive with {tunnels} tunnels");
         self.until(target, &what, is_so).await;
     }

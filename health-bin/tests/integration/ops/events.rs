@@ -45,6 +45,7 @@ async fn a_killed_agent_is_told_to_who_listens_and_to_who_comes_back() {
         (&"Alive".into(), &"edge-1".into(), &"root:org:edge".into())
     );
     assert_eq!(events.next("counts").await.data["Alive"], 1);
+    verdict(ops, "Alive", secs(5)).await;
     one.signal("KILL").await;
     for (from, to, reason) in [
         ("Alive", "Suspect", "TunnelBroken"),

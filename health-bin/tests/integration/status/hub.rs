@@ -7,6 +7,8 @@ use crate::fleet::hub;
 use crate::fleet::hub_to_restart;
 use crate::fleet::verdict;
 use crate::ops::expecting;
+use crate::support::eventually;
+use crate::support::get;
 use crate::support::run_to_end;
 use crate::support::secs;
 
@@ -15,6 +17,11 @@ async fn a_fleet_is_shown_and_each_of_its_agents_by_the_name_that_is_printed() {
     let (_hub, tunnels, ops) = hub("127.0.0.1:0", "127.0.0.1:0").await;
     let _agent = agent(tunnels, &[]);
     verdict(ops, "Alive", secs(10)).await;
+    eventually("the agent's report is there", secs(5), || async {
+        let one = get(ops, "/fleet/root:org:edge/edge-1", &[]).await?.json();
+        (!one["report"].is_null()).then_some(())
+    })
+    .await;
     let url = format!("http://{ops}");
     let table = status(&["--url", &url]).await;
     let rows: Vec<Vec<&str>> = table

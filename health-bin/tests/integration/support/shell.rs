@@ -79,6 +79,19 @@ impl Shell {
         std::fs::write(path, text).expect("a file");
     }
 
+    /// The files whose names begin so, with what is in them.
+    pub(crate) fn texts(&self, prefix: &str) -> String {
+        let files = std::fs::read_dir(self.folder.path()).expect("the folder is there");
+        let names = files.filter_map(|file| file.ok()?.file_name().into_string().ok());
+        let mut names: Vec<_> = names.filter(|name| name.starts_with(prefix)).collect();
+        names.sort();
+        let texts = names.into_iter().map(|name| {
+            let text = std::fs::read(self.path(&name)).unwrap_or_default();
+            format!("{name}:\n{}", String::from_utf8_lossy(&text))
+        });
+        texts.collect()
+    }
+
     /// Puts something from elsewhere into the folder.
     pub(crate) fn link(&self, name: &str, to: impl AsRef<Path>) {
         symlink(to, self.path(name)).expect("a link");

@@ -1,5 +1,7 @@
 //! Rollouts: several instances of one agent, each with a slot.
 
+use std::collections::BTreeSet;
+
 use super::rig::Rig;
 use super::rig::payload;
 use crate::fleet::Change;
@@ -89,6 +91,27 @@ fn the_older_tunnel_is_replaced_though_it_beats_last() {
     rig.close(1);
     rig.close(2);
     assert_eq!(rig.verdict(), Suspect);
+}
+
+/// In whatever order they beat: all that were heard are replaced but the newest of them.
+#[test]
+fn of_a_slot_s_tunnels_only_the_newest_stays() {
+    for number in 0..3_u32.pow(5) {
+        let beats: Vec<u64> = (0..5)
+            .map(|at| u64::from(number / 3_u32.pow(at) % 3))
+            .collect();
+        let mut rig = Rig::new();
+        for tunnel in 0..3 {
+            rig.open(tunnel);
+        }
+        for tunnel in &beats {
+            rig.beat_with(0, *tunnel, &payload("pod-1", 10.0, 30.0));
+        }
+        let replaced: BTreeSet<_> = rig.replaced.iter().map(|(tunnel, _)| *tunnel).collect();
+        let mut heard: BTreeSet<_> = beats.iter().copied().collect();
+        heard.pop_last();
+        assert_eq!(replaced, heard, "{beats:?}");
+    }
 }
 
 #[test]
