@@ -17,6 +17,9 @@ mod support;
 #[expect(dead_code, reason = "the tests look at its objects")]
 mod cluster;
 
+#[path = "../../tests/integration/support/ports.rs"]
+mod ports;
+
 #[path = "../../tests/integration/support/service.rs"]
 #[expect(dead_code, reason = "the tests stop it and start it again")]
 mod service;

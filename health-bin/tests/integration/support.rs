@@ -8,7 +8,6 @@ mod program;
 
 mod service;
 
-#[cfg(any(feature = "hub", feature = "transport-lease"))]
 mod ports;
 
 #[cfg(all(feature = "hub", feature = "transport-lease"))]
@@ -47,7 +46,6 @@ pub(crate) use markdown::Block;
 pub(crate) use markdown::blocks;
 #[cfg(all(feature = "hub", feature = "transport-lease"))]
 pub(crate) use markdown::project;
-#[cfg(any(feature = "hub", feature = "transport-lease"))]
 pub(crate) use ports::free_ports;
 #[cfg(all(feature = "hub", feature = "transport-lease"))]
 pub(crate) use program::PROGRAM;

@@ -33,7 +33,8 @@ pub enum FleetOutput {
         /// When an answer is not waited for any more.
         by: Instant,
     },
-    /// Close this tunnel: a newer one of the same instance has replaced it.
+    /// Close this tunnel: a newer one of the same instance has replaced it. It is said again at each
+    /// beat that still comes over it.
     Replace {
         /// Whose.
         agent: AgentKey,

@@ -178,11 +178,10 @@ async fn the_report_is_sent_on_each_connection_and_on_each_change() {
 #[tokio::test]
 async fn pitfall_3_a_hub_that_was_away_is_found_again_by_the_same_tunnel() {
     let mut hub = Hub::start(Behaviour::Accept(Terms::default())).await;
-    let address = hub.address;
     let tunnel = Tunnel::spawn(hub.config(), None);
     connected(&tunnel).await;
     assert!(matches!(hub.event().await, Heard::Opened(_)));
-    drop(hub);
+    let place = hub.end().await;
     error_saying(&tunnel, "failed to connect").await;
     let error = tunnel
         .ping(json!({}), soon() - Duration::from_secs(4))
@@ -191,7 +190,8 @@ async fn pitfall_3_a_hub_that_was_away_is_found_again_by_the_same_tunnel() {
         matches!(&error, Err(PingError::NotConnected(why)) if why.contains("failed to connect")),
         "{error:?}"
     );
-    let _hub = Hub::start_at(address, Behaviour::Accept(Terms::default())).await;
+    let listener = place.listen(64).unwrap();
+    let _hub = Hub::start_on(listener, Behaviour::Accept(Terms::default()));
     connected(&tunnel).await;
     within(tunnel.ping(json!({}), soon())).await.unwrap();
 }

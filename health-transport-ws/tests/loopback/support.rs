@@ -23,6 +23,7 @@ use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWrite;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -55,7 +56,7 @@ pub(crate) struct Hub {
     pub(crate) sockets: mpsc::UnboundedReceiver<RawSocket>,
     pub(crate) handles: mpsc::UnboundedReceiver<AcceptedHandle>,
     behaviour: Arc<Mutex<Behaviour>>,
-    _task: JoinSet<()>,
+    task: JoinSet<()>,
 }
 
 struct Reports {
@@ -67,11 +68,11 @@ struct Reports {
 
 impl Hub {
     pub(crate) async fn start(behaviour: Behaviour) -> Self {
-        Self::start_at("127.0.0.1:0".parse().unwrap(), behaviour).await
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_on(listener, behaviour)
     }
 
-    pub(crate) async fn start_at(address: SocketAddr, behaviour: Behaviour) -> Self {
-        let listener = TcpListener::bind(address).await.unwrap();
+    pub(crate) fn start_on(listener: TcpListener, behaviour: Behaviour) -> Self {
         let address = listener.local_addr().unwrap();
         let (event_sender, events) = mpsc::channel(64);
         let (request_sender, requests) = mpsc::unbounded_channel();
@@ -93,8 +94,18 @@ impl Hub {
             sockets,
             handles,
             behaviour,
-            _task: task,
+            task,
         }
+    }
+
+    /// Ends it, and gives its place, at which nobody listens: a port that is only let go is
+    /// somebody else's soon, or the dialling tunnel's own.
+    pub(crate) async fn end(mut self) -> TcpSocket {
+        self.task.shutdown().await;
+        let place = TcpSocket::new_v4().unwrap();
+        place.set_reuseaddr(true).unwrap();
+        place.bind(self.address).unwrap();
+        place
     }
 
     pub(crate) fn behave(&self, behaviour: Behaviour) {

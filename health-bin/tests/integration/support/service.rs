@@ -9,6 +9,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use super::ports::free_ports;
+
 /// A service in the shape of a controller-runtime program.
 pub(crate) struct Service {
     address: SocketAddr,
@@ -31,7 +33,8 @@ pub(crate) struct Work {
 
 impl Service {
     pub(crate) async fn start() -> Self {
-        Self::listen(([127, 0, 0, 1], 0).into(), Arc::default()).await
+        let [port] = free_ports();
+        Self::listen(([127, 0, 0, 1], port).into(), Arc::default()).await
     }
 
     /// Changes what its workers do.

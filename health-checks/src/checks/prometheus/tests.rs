@@ -302,7 +302,8 @@ async fn more_than_is_read_is_unknown_and_a_dead_server_unhealthy() {
     let context = || CheckContext::new(Duration::from_secs(20), Instant::now());
     let (result, ()) = tokio::join!(check.check(context()), serve);
     assert_eq!(result.unwrap_err().reason.as_str(), "TooLarge");
-    let outcome = check.check(context()).await.unwrap();
+    let nobody = self::check(SyncLimits::default());
+    let outcome = nobody.check(context()).await.unwrap();
     assert_eq!(outcome.reason.as_str(), "ConnectionRefused");
 }
 
