@@ -46,6 +46,7 @@ pub(crate) use markdown::Block;
 pub(crate) use markdown::blocks;
 #[cfg(all(feature = "hub", feature = "transport-lease"))]
 pub(crate) use markdown::project;
+#[cfg(any(feature = "hub", feature = "transport-lease"))]
 pub(crate) use ports::free_ports;
 #[cfg(all(feature = "hub", feature = "transport-lease"))]
 pub(crate) use program::PROGRAM;
