@@ -139,7 +139,8 @@ impl Instance {
         self.print = beat.print;
     }
 
-    /// Something was heard of it, which is not believed: an older tunnel of it is closed.
+    /// Something was heard of it; of what comes over an older tunnel, which is closed, that is all
+    /// that counts.
     pub(super) fn lives(&mut self, now: Moment) {
         self.seen = self.seen.max(now);
         self.left = false;
