@@ -94,7 +94,7 @@ enum Program {
     /// A bench target of health-bin that looks at the program as users build it: a bench's own
     /// build of it has what the tests of its libraries switch on besides.
     Shipped(&'static str),
-    /// An ignored test of health-bin's simulation.
+    /// An ignored test of the simulation.
     Simulation(&'static str),
 }
 
@@ -200,7 +200,7 @@ impl Program {
                 Self::Bench("health-bin", program).run(sh, args)
             }
             Self::Simulation(test) => {
-                let target = ["-p", "health-bin", "--test", "simulation"];
+                let target = ["-p", "simulation", "--test", "simulation"];
                 let run = cmd!(sh, "cargo test --profile sim --locked {target...} --");
                 let flags = ["--ignored", "--nocapture", "--exact", test];
                 let output = run.args(flags).read()?;

@@ -33,7 +33,6 @@ pub(crate) fn run(sh: &Shell) -> anyhow::Result<()> {
             if set.is_empty() { "no transport" } else { set }
         );
         let features = ["--no-default-features", "--features", set];
-        // The simulation is the same with all of them.
         let targets = ["--lib", "--test", "integration"];
         cmd!(
             sh,

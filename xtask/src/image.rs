@@ -99,7 +99,7 @@ impl<'a> Image<'a> {
             let manifest = format!("{member}/Cargo.toml");
             if !copied
                 .iter()
-                .any(|path| path == member || *path == manifest)
+                .any(|path| Path::new(member).starts_with(path) || *path == manifest)
             {
                 wrong.push(format!("does not copy {member}, which cargo looks for"));
             }
@@ -217,6 +217,11 @@ mod tests {
                 "COPY health-bin health-bin\n",
                 "",
                 "does not copy health-bin",
+            ),
+            (
+                "COPY health-bin health-bin\n",
+                "COPY health-bin/src health-bin/src\n",
+                "does not copy health-bin/tests/simulation",
             ),
             (
                 "xtask/src xtask/src",

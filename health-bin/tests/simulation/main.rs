@@ -1,8 +1,8 @@
 //! The simulation: the real pure halves of agents, hub, sessions and publishers, and a model of the
 //! API server, in one event loop under one virtual clock and one seed.
 //!
-//! There is no runtime, no thread and no real time in it: what the shells do around the machines is
-//! made anew here, as thin as they are. `cargo xtask sim` runs many seeds, and
+//! There is no runtime, no thread and no real time in a world: what the shells do around the machines
+//! is made anew here, as thin as they are. `cargo xtask sim` runs many seeds, one world a core, and
 //! `cargo xtask sim --seed S` one of them with its whole log; `cargo xtask sim --replay FILE` shows
 //! what a hub's fleet was told, and what it made of it.
 //!
@@ -30,6 +30,10 @@ mod server;
 mod watch;
 mod world;
 
+use std::num::NonZero;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+use std::thread;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -102,7 +106,7 @@ fn every_broken_guard_is_caught_by_the_invariant_that_it_breaks() {
 
 /// `cargo xtask sim` says which seeds, by the environment.
 #[test]
-#[ignore = "needs a release build: cargo xtask sim"]
+#[ignore = "needs an optimised build: cargo xtask sim"]
 fn sim() {
     let number = |key: &str| {
         std::env::var(key)
@@ -117,14 +121,7 @@ fn sim() {
     }
     let seeds = number("SYNCER_HEALTH_SIM_SEEDS").unwrap_or(1_000);
     let began = Instant::now();
-    let mut tally = Tally::default();
-    let mut failed = Vec::new();
-    for seed in 0..seeds {
-        match run(seed) {
-            Ok(one) => tally.add(&one),
-            Err(violation) => failed.push((seed, violation)),
-        }
-    }
+    let (tally, failed) = run_many(seeds);
     for (seed, violation) in failed.iter().take(FAILED_SHOWN) {
         println!("seed {seed}: {violation}");
     }
@@ -142,7 +139,7 @@ fn sim() {
 
 /// A row for `cargo xtask bench sim`.
 #[test]
-#[ignore = "needs a release build: cargo xtask bench sim"]
+#[ignore = "needs an optimised build: cargo xtask bench sim"]
 fn speed_of_a_calm_world() {
     println!(
         r#"{{"what":"two agents and a hub, simulated seconds a second","value":{:.0},"budget":"≥ 100000"}}"#,
@@ -153,6 +150,37 @@ fn speed_of_a_calm_world() {
 fn run(seed: u64) -> Result<Tally, Violation> {
     let mut world = World::new(Scenario::draw(seed), Tamper::default(), false);
     world.run().map(|()| world.core.tally)
+}
+
+/// Runs the seeds on all cores: a tally of those that hold, and what failed, by seed.
+fn run_many(seeds: u64) -> (Tally, Vec<(u64, Violation)>) {
+    let next = AtomicU64::new(0);
+    let work = || {
+        let mut tally = Tally::default();
+        let mut failed = Vec::new();
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds {
+                return (tally, failed);
+            }
+            match run(seed) {
+                Ok(one) => tally.add(&one),
+                Err(violation) => failed.push((seed, violation)),
+            }
+        }
+    };
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let (mut tally, mut failed) = (Tally::default(), Vec::new());
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
+        for worker in workers {
+            let (one, its_failed) = worker.join().expect("a world does not panic");
+            tally.add(&one);
+            failed.extend(its_failed);
+        }
+    });
+    failed.sort_by_key(|(seed, _)| *seed);
+    (tally, failed)
 }
 
 /// Shows the end of a failing seed's log, and how to see all of it.
