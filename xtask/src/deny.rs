@@ -17,7 +17,7 @@ pub(crate) fn run(sh: &Shell) -> anyhow::Result<()> {
         println!("installing cargo-deny {VERSION}; only the first run pays");
         cmd!(
             sh,
-            "cargo install cargo-deny --quiet --locked --version {VERSION} --root {tools}"
+            "cargo install cargo-deny --quiet --debug --locked --version {VERSION} --root {tools}"
         )
         .run()?;
     }

@@ -121,7 +121,7 @@ fn install(sh: &Shell) -> anyhow::Result<PathBuf> {
         println!("installing cargo-fuzz {VERSION}; only the first run pays");
         cmd!(
             sh,
-            "cargo install cargo-fuzz --quiet --locked --version {VERSION} --root {tools}"
+            "cargo install cargo-fuzz --quiet --debug --locked --version {VERSION} --root {tools}"
         )
         .run()?;
     }

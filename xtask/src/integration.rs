@@ -29,6 +29,9 @@ pub(crate) struct Args {
     kubeconfig: Option<PathBuf>,
     /// Only the tests whose names contain this.
     filter: Option<String>,
+    /// Build what the suites need from Go, and run none of them.
+    #[arg(long, conflicts_with = "filter")]
+    build_only: bool,
     /// Whether a machine without Go is an error instead of a skip.
     #[arg(skip)]
     must_run: bool,
@@ -69,6 +72,14 @@ const TYPED: [Tool; 2] = [
     },
 ];
 
+/// What is built with Go, from the cache or anew.
+struct Built {
+    peer: PathBuf,
+    probe: PathBuf,
+    server: apiserver::Programs,
+    kcp: PathBuf,
+}
+
 /// Runs the ignored tests of `health-bin/tests/integration`, which say why they are ignored.
 pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
     if !go::is_there(sh) {
@@ -79,22 +90,17 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
         println!("integration: skipped, this machine has no Go for kcp, the API server, the peers");
         return Ok(());
     }
+    let built = Built::all(sh, args)?;
+    if args.build_only {
+        return Ok(());
+    }
     for tool in &TYPED {
         let name = tool.name;
         anyhow::ensure!(tool.find(sh).is_some(), "integration: {name} is not there");
     }
-    let peer = go::build(sh, "xtask/peer", ".", "peer", &go::fingerprint(sh, &PEER)?)?;
-    let probe = go::build(
-        sh,
-        PROBE_FOLDER,
-        PROBE,
-        "grpc-health-probe",
-        &go::pinned(sh, PROBE_FOLDER, PROBE)?,
-    )?;
-    let programs = apiserver::programs(sh)?;
     let folder = project_root()?.join("target/integration-kcp");
     // Some tests start and kill one of their own.
-    let binary = std::path::absolute(kcp::binary(sh, args.kcp_bin.clone())?)?;
+    let binary = built.kcp;
     let started = match &args.kubeconfig {
         Some(_) => None,
         None => Some(LeftRunning::up(sh, &binary, &folder)?),
@@ -106,11 +112,11 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
     };
     let _kubeconfig = sh.push_env("SYNCER_HEALTH_TEST_KUBECONFIG", kubeconfig);
     let _binary = sh.push_env("SYNCER_HEALTH_TEST_KCP_BIN", binary);
-    let _peer = sh.push_env("SYNCER_HEALTH_TEST_PEER", peer);
-    let _probe = sh.push_env("SYNCER_HEALTH_TEST_GRPC_HEALTH_PROBE", probe);
-    let _apiserver = sh.push_env("SYNCER_HEALTH_TEST_KUBE_APISERVER", programs.apiserver);
-    let _etcd = sh.push_env("SYNCER_HEALTH_TEST_ETCD", programs.etcd);
-    let _kubectl = sh.push_env("SYNCER_HEALTH_TEST_KUBECTL", programs.kubectl);
+    let _peer = sh.push_env("SYNCER_HEALTH_TEST_PEER", built.peer);
+    let _probe = sh.push_env("SYNCER_HEALTH_TEST_GRPC_HEALTH_PROBE", built.probe);
+    let _apiserver = sh.push_env("SYNCER_HEALTH_TEST_KUBE_APISERVER", built.server.apiserver);
+    let _etcd = sh.push_env("SYNCER_HEALTH_TEST_ETCD", built.server.etcd);
+    let _kubectl = sh.push_env("SYNCER_HEALTH_TEST_KUBECTL", built.server.kubectl);
     let filter = &args.filter;
     for suite in [
         ["health-bin", "integration", "grpc"],
@@ -146,4 +152,18 @@ fn on_a_real_machine(sh: &Shell, args: &Args) -> anyhow::Result<()> {
         "cargo test --locked {target...} -- --ignored {filter...}"
     );
     Ok(test.run()?)
+}
+
+// === impl Built ===
+
+impl Built {
+    fn all(sh: &Shell, args: &Args) -> anyhow::Result<Self> {
+        let version = go::pinned(sh, PROBE_FOLDER, PROBE)?;
+        Ok(Self {
+            peer: go::build(sh, "xtask/peer", ".", "peer", &go::fingerprint(sh, &PEER)?)?,
+            probe: go::build(sh, PROBE_FOLDER, PROBE, "grpc-health-probe", &version)?,
+            server: apiserver::programs(sh)?,
+            kcp: std::path::absolute(kcp::binary(sh, args.kcp_bin.clone())?)?,
+        })
+    }
 }
