@@ -104,8 +104,9 @@ fn tarpaulin(sh: &Shell) -> anyhow::Result<PathBuf> {
 }
 
 /// Stands before rustc and takes the flags of coverage away from what comes from elsewhere, which is
-/// not counted. Instrumented too, it takes minutes more to build, and every test of the program is
-/// slower. A plain `sh` may drop variables with a hyphen in their name, as cargo's
+/// not counted.
+///
+/// A plain `sh` may drop variables with a hyphen in their name, as cargo's
 /// `CARGO_BIN_EXE_syncer-health`.
 const WRAPPER: &str = r#"#!/usr/bin/env bash
 rustc=$1
