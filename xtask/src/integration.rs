@@ -90,14 +90,14 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
         println!("integration: skipped, this machine has no Go for kcp, the API server, the peers");
         return Ok(());
     }
-    let built = Built::all(sh, args)?;
     if args.build_only {
-        return Ok(());
+        return Built::all(sh, args).map(drop);
     }
     for tool in &TYPED {
         let name = tool.name;
         anyhow::ensure!(tool.find(sh).is_some(), "integration: {name} is not there");
     }
+    let built = Built::all(sh, args)?;
     let folder = project_root()?.join("target/integration-kcp");
     // Some tests start and kill one of their own.
     let binary = built.kcp;
