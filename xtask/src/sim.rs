@@ -49,8 +49,8 @@ const TEST: [&str; 5] = ["--ignored", "--nocapture", "--quiet", "--exact", "sim"
 /// What every flight begins with.
 const FLIGHT: &[u8; 10] = b"{\"flight\":";
 
-/// What a world runs through. What it calls besides is taken as `cargo xtask test` built it, which
-/// saves the minutes of building all of that once more.
+/// What a world runs through. Most of what it calls besides is taken as `cargo xtask test` built it,
+/// which saves the minutes of building all of that once more.
 const OPTIMISED: [&str; 5] = [
     "health-core",
     "health-heartbeat",

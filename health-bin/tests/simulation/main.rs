@@ -133,8 +133,6 @@ fn sim() {
     let rate = tally.simulated.as_secs_f64() / took.as_secs_f64();
     println!("{seeds} seeds in {took:.1?}, {rate:.0} simulated seconds a second");
     println!("{tally}");
-    let speed = speed();
-    println!("  {speed:.0} simulated seconds a second, with two agents and a hub");
 }
 
 /// A row for `cargo xtask bench sim`.
