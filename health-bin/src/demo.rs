@@ -121,7 +121,8 @@ fn agent_config(number: u32, hub: SocketAddr) -> AgentConfig {
 /// Registers a simulated sync engine whose queue and errors visibly rise and fall.
 fn start_engine(agent: &Agent, number: u32) -> anyhow::Result<()> {
     let recorder = SyncRecorder::new(std::time::Instant::now());
-    tokio::spawn(engine::run(recorder.clone(), number));
+    // The first one, at which people look first, is well when it begins.
+    tokio::spawn(engine::run(recorder.clone(), number - 1));
     let name: ComponentName = "sync-engine".parse()?;
     let limits = SyncLimits {
         queue_depth: Paired {
@@ -162,7 +163,8 @@ fn print_where_to_look(hub: &Hub, agents: &[(Agent, tracing::Span)]) {
     say(&mut out, &format!("  curl -s http://{ops}/metrics"));
     say(
         &mut out,
-        "\nand at each agent, whose queue rises and falls within a minute:\n",
+        "\nand at each agent. Its queue rises and falls within a minute; while that is long, the agent is\n\
+         Degraded and /readyz answers 503:\n",
     );
     for (number, (agent, _)) in agents.iter().enumerate().take(3) {
         let address = agent.address();
