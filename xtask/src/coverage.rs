@@ -54,24 +54,9 @@ const SILENCE_MAX_SECONDS: &str = "600";
 /// Runs all tests and prints the share of lines that they reach, crate by crate. Its build is
 /// apart from the others, in `target/coverage`.
 pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
-    let tarpaulin = tarpaulin(sh)?;
-    let folder = project_root()?.join("target/coverage");
-    sh.create_dir(&folder)?;
-    let wrapper = wrapper(sh, &folder)?;
-    let _wrapper = sh.push_env("RUSTC_WRAPPER", wrapper);
-    let build = ["--locked", "--skip-clean", "--all-features", "--workspace"];
-    let scope = ["--exclude", "xtask", "--follow-exec"];
-    let run = cmd!(
-        sh,
-        "{tarpaulin} tarpaulin --engine llvm {build...} {scope...} --timeout {SILENCE_MAX_SECONDS}
-         --target-dir {folder} --out Json --output-dir {folder}"
-    );
-    let output = run.ignore_status().output()?;
-    if !output.status.success() {
-        // What the tests said is only worth reading where one failed.
-        println!("{}", String::from_utf8_lossy(&output.stdout));
-        anyhow::bail!("coverage: a test failed, or the build; see above");
-    }
+    let folder = folder()?;
+    let time = ["--timeout", SILENCE_MAX_SECONDS];
+    tarpaulin(sh, &folder, &time)?;
     let report = sh.read_file(folder.join("tarpaulin-report.json"))?;
     let files = files(&serde_json::from_str(&report)?, &project_root()?)?;
     if let Some(name) = &args.missed {
@@ -88,8 +73,39 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The tool that runs the tests; it is installed if it is not there.
-fn tarpaulin(sh: &Shell) -> anyhow::Result<PathBuf> {
+/// Builds what [`run`] runs.
+pub(crate) fn build(sh: &Shell) -> anyhow::Result<()> {
+    tarpaulin(sh, &folder()?, &["--no-run"])
+}
+
+fn folder() -> anyhow::Result<PathBuf> {
+    Ok(project_root()?.join("target/coverage"))
+}
+
+/// Runs the tool with what is said besides.
+fn tarpaulin(sh: &Shell, folder: &Path, besides: &[&str]) -> anyhow::Result<()> {
+    let tool = install(sh)?;
+    sh.create_dir(folder)?;
+    let wrapper = wrapper(sh, folder)?;
+    let _wrapper = sh.push_env("RUSTC_WRAPPER", wrapper);
+    let build = ["--locked", "--skip-clean", "--all-features", "--workspace"];
+    let scope = ["--exclude", "xtask", "--follow-exec"];
+    let run = cmd!(
+        sh,
+        "{tool} tarpaulin --engine llvm {build...} {scope...} {besides...}
+         --target-dir {folder} --out Json --output-dir {folder}"
+    );
+    let output = run.ignore_status().output()?;
+    if !output.status.success() {
+        // What the tests said is only worth reading where one failed.
+        println!("{}", String::from_utf8_lossy(&output.stdout));
+        anyhow::bail!("coverage: a test failed, or the build; see above");
+    }
+    Ok(())
+}
+
+/// The pinned cargo-tarpaulin, from the cache.
+fn install(sh: &Shell) -> anyhow::Result<PathBuf> {
     let tools = cache_dir()?.join("tools");
     let tarpaulin = tools.join("bin/cargo-tarpaulin");
     if !tarpaulin.exists() {

@@ -28,6 +28,9 @@ const VERSION: &str = "0.13.2";
 /// process's metrics.
 const LONG: [&str; 4] = ["tunnel_frames", "config", "lease_object", "prometheus"];
 
+/// What each call of the tool is told.
+const COMMON: [&str; 4] = ["--fuzz-dir", "fuzz", "--sanitizer", "none"];
+
 /// Longer inputs find nothing that shorter ones do not.
 const BYTES_MAX: &str = "16384";
 
@@ -64,13 +67,9 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
         }
         None => known,
     };
-    let tool = install(sh)?;
     cmd!(sh, "cargo fmt --manifest-path fuzz/Cargo.toml --check").run()?;
-    let common = ["--fuzz-dir", "fuzz", "--sanitizer", "none"];
-    // One folder for all that is built, which `cargo clean` knows.
-    let target_dir = sh.current_dir().join("target/fuzz");
-    let _target_dir = sh.push_env("CARGO_TARGET_DIR", target_dir);
-    cmd!(sh, "{tool} build {common...}").run()?;
+    let tool = build(sh)?;
+    let _target_dir = sh.push_env("CARGO_TARGET_DIR", target_dir(sh));
     for target in &chosen {
         let is_long = args.target.is_some() || LONG.contains(&target.as_str());
         let seconds = match args.rest_seconds {
@@ -93,7 +92,7 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
         ];
         cmd!(
             sh,
-            "{tool} run {common...} {target} {corpus} {seeds} -- {limits...}"
+            "{tool} run {COMMON...} {target} {corpus} {seeds} -- {limits...}"
         )
         .run()
         .with_context(|| {
@@ -104,6 +103,19 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
         })?;
     }
     Ok(())
+}
+
+/// Builds all targets, and gives the tool that runs them.
+pub(crate) fn build(sh: &Shell) -> anyhow::Result<PathBuf> {
+    let tool = install(sh)?;
+    let _target_dir = sh.push_env("CARGO_TARGET_DIR", target_dir(sh));
+    cmd!(sh, "{tool} build {COMMON...}").run()?;
+    Ok(tool)
+}
+
+/// One folder for all that is built, which `cargo clean` knows.
+fn target_dir(sh: &Shell) -> PathBuf {
+    sh.current_dir().join("target/fuzz")
 }
 
 /// The targets, by the names of their files.

@@ -45,6 +45,14 @@ impl Args {
             ..Self::default()
         }
     }
+
+    /// Only builds, for CI.
+    pub(crate) fn build_for_ci() -> Self {
+        Self {
+            build_only: true,
+            ..Self::for_ci()
+        }
+    }
 }
 
 /// The Go peer's sources.
