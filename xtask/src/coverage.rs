@@ -141,8 +141,11 @@ exec "$rustc" "$@"
 
 fn wrapper(sh: &Shell, folder: &Path) -> anyhow::Result<PathBuf> {
     let file = folder.join("rustc.sh");
-    sh.write_file(&file, WRAPPER)?;
-    cmd!(sh, "chmod +x {file}").run()?;
+    // A build that is under way may be about to read it.
+    if !sh.read_file(&file).is_ok_and(|text| text == WRAPPER) {
+        sh.write_file(&file, WRAPPER)?;
+        cmd!(sh, "chmod +x {file}").run()?;
+    }
     Ok(file)
 }
 
