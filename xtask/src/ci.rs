@@ -163,13 +163,34 @@ impl Background {
 impl Drop for Background {
     fn drop(&mut self) {
         if !matches!(self.child.try_wait(), Ok(Some(_))) {
-            let pid = self.child.id().to_string();
-            // It may have ended by itself meanwhile, and so may what it started.
-            let _ = Command::new("pkill").args(["-KILL", "-P", &pid]).status();
-            let _ = self.child.kill();
+            end(&self.child.id().to_string());
             let _ = self.child.wait();
         }
     }
+}
+
+/// Kills a process and all below it, any of which may have ended by itself meanwhile. Who is stopped
+/// starts nobody while its children are looked for.
+fn end(pid: &str) {
+    signal("STOP", pid);
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
+    for thread in threads.into_iter().flatten().flatten() {
+        let children = std::fs::read_to_string(thread.path().join("children"));
+        children
+            .unwrap_or_default()
+            .split_whitespace()
+            .for_each(end);
+    }
+    signal("KILL", pid);
+}
+
+/// By a shell, since not every system has the program `kill`.
+fn signal(signal: &str, pid: &str) {
+    let kill = format!("kill -{signal} {pid}");
+    let _ = Command::new("sh")
+        .args(["-c", &kill])
+        .stderr(Stdio::null())
+        .status();
 }
 
 fn step(name: &str, run: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
@@ -178,4 +199,33 @@ fn step(name: &str, run: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<
     run()?;
     println!("=== {name}: ok after {:.1?}", began.elapsed());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::BufRead;
+    use std::io::BufReader;
+    use std::io::Read;
+
+    use super::*;
+
+    #[test]
+    fn who_is_ended_leaves_nobody() {
+        let grandchild = "sh -c 'echo up; sleep 5; echo survived' & wait";
+        let mut child = Command::new("sh")
+            .args(["-c", &format!("sh -c \"{grandchild}\" & wait")])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        said.read_line(&mut line).unwrap();
+        assert_eq!(line, "up\n");
+        end(&child.id().to_string());
+        child.wait().unwrap();
+        // Ends when the last one that could write has ended.
+        let mut rest = String::new();
+        said.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "");
+    }
 }
