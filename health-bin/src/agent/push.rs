@@ -89,12 +89,15 @@ async fn report(
             reporter.report(outcome);
             StatusCode::NO_CONTENT.into_response()
         }
-        Err(wrong) => (StatusCode::BAD_REQUEST, format!("{wrong}\n")).into_response(),
+        Err(wrong) => (StatusCode::BAD_REQUEST, wrong + "\n").into_response(),
     }
 }
 
+/// What was pushed, or what is wrong with it, on one line.
 fn outcome(body: &[u8]) -> Result<Outcome, String> {
-    let body: PushBody = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    // The parser says an unknown name as it is.
+    let body: PushBody = serde_json::from_slice(body)
+        .map_err(|error| error.to_string().replace(char::is_control, " "))?;
     let mut result = PushedResult::new(body.status);
     result.reason = body.reason;
     result.message = body.message;
@@ -105,8 +108,9 @@ fn outcome(body: &[u8]) -> Result<Outcome, String> {
 /// Reads what somebody pushed.
 #[cfg(fuzzing)]
 pub fn fuzz(body: &[u8]) {
-    if let Ok(outcome) = outcome(body) {
-        assert!(outcome.metrics.values().all(|value| value.is_finite()));
+    match outcome(body) {
+        Ok(outcome) => assert!(outcome.metrics.values().all(|value| value.is_finite())),
+        Err(said) => assert!(!said.contains(char::is_control), "{said:?}"),
     }
 }
 
@@ -127,10 +131,13 @@ mod tests {
             b"[]",
             br#"{"status":"Fine"}"#,
             br#"{"status":"Healthy","more":1}"#,
+            br#"{"status":"Healthy","two\nlines":1}"#,
+            br#"{"status":"He\u001b[2Jalthy"}"#,
             br#"{"status":"Healthy","metrics":{"a b":1}}"#,
             &[0xff, 0xfe],
         ] {
-            assert!(outcome(bad).is_err(), "{bad:?}");
+            let said = outcome(bad).unwrap_err();
+            assert!(!said.contains(char::is_control), "{said:?}");
         }
     }
 }

@@ -251,10 +251,11 @@ fn parsed<T: serde::de::DeserializeOwned>(
     expected: &'static str,
 ) -> Result<T, InvalidFlight> {
     serde_json::from_str(text).map_err(|error| {
-        // The parser counts its lines in one line of ours.
+        // The parser counts its lines in one line of ours, and says an unknown name as it is.
         let what = error
             .to_string()
-            .replace(" at line 1 column ", " at column ");
+            .replace(" at line 1 column ", " at column ")
+            .replace(char::is_control, " ");
         InvalidFlight::Line {
             line,
             expected,
