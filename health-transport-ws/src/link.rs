@@ -91,14 +91,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         self.writing
     }
 
-    /// Starts to send a message; nothing else may be on its way out.
-    pub(crate) fn send(&mut self, text: String, now: Instant) -> Result<(), String> {
-        self.start(tungstenite::Message::text(text), now)
+    /// Sends what the socket takes of a message without waiting; [`turn`](Self::turn) sends the rest.
+    /// Nothing else may be on its way out.
+    pub(crate) async fn send(&mut self, text: String, now: Instant) -> Result<(), String> {
+        self.start(tungstenite::Message::text(text), now).await
     }
 
-    /// Starts to send a WebSocket ping.
-    pub(crate) fn probe(&mut self, now: Instant) -> Result<(), String> {
+    /// Sends a WebSocket ping in the same way.
+    pub(crate) async fn probe(&mut self, now: Instant) -> Result<(), String> {
         self.start(tungstenite::Message::Ping(Vec::new().into()), now)
+            .await
     }
 
     /// Waits until the frame on its way out has left or, if `read`, until one came.
@@ -152,25 +154,35 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         )
     }
 
-    fn start(&mut self, message: tungstenite::Message, now: Instant) -> Result<(), String> {
+    async fn start(&mut self, message: tungstenite::Message, now: Instant) -> Result<(), String> {
         debug_assert!(self.writing.is_none(), "one frame at a time");
         self.socket()
             .start_send(message)
             .map_err(|error| describe(&error))?;
         self.writing = Some(now);
-        Ok(())
+        // Nearly every frame leaves at once, and then nobody need take a turn for it.
+        poll_fn(|cx| match self.poll_flush(cx) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(())),
+        })
+        .await
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), String>> {
+        let flushed = self.socket().poll_flush(cx);
+        if matches!(flushed, Poll::Ready(Ok(()))) {
+            self.writing = None;
+            self.owes_pong = false;
+        }
+        flushed.map_err(|error| describe(&error))
     }
 
     fn poll_turn(&mut self, read: bool, cx: &mut Context<'_>) -> Poll<Turn> {
         let mut idle = Poll::Pending;
         if self.writing.is_some() {
-            match self.socket().poll_flush(cx) {
-                Poll::Ready(Ok(())) => {
-                    self.writing = None;
-                    self.owes_pong = false;
-                    idle = Poll::Ready(Turn::Sent);
-                }
-                Poll::Ready(Err(error)) => return Poll::Ready(Turn::Broken(describe(&error))),
+            match self.poll_flush(cx) {
+                Poll::Ready(Ok(())) => idle = Poll::Ready(Turn::Sent),
+                Poll::Ready(Err(error)) => return Poll::Ready(Turn::Broken(error)),
                 Poll::Pending => {}
             }
         }

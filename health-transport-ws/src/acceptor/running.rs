@@ -151,11 +151,12 @@ where
                 && let Some(message) = self.urgent.pop_front()
             {
                 let text = self.stamp.encode(message, SystemTime::now());
-                if let Err(error) = self.link.send(text, now()) {
+                if let Err(error) = self.link.send(text, now()).await {
                     self.session.handle_broken(error, now());
                     continue;
                 }
             }
+            deliver.send_at_once(&mut self.session);
             match self.input(deliver).await {
                 Input::Orders(orders) => self.obey(orders),
                 Input::Decided(admission) => self.session.decide(admission, now()),
@@ -233,6 +234,16 @@ where
 // === impl Delivery ===
 
 impl Delivery {
+    /// Delivers what the session heard as far as there is room, which there nearly always is.
+    fn send_at_once(&self, session: &mut ServerSession) {
+        while session.has_heard()
+            && let Ok(permit) = self.events.try_reserve()
+            && let Some((at, what)) = session.poll_heard()
+        {
+            permit.send(self.event(at, what));
+        }
+    }
+
     /// Delivers what the session heard first, once there is room; nothing is lost when dropped.
     async fn send_next(&self, session: &mut ServerSession) {
         // A hub that is gone hears nothing.
@@ -266,9 +277,9 @@ async fn goodbye<S: AsyncRead + AsyncWrite + Unpin>(
         if link.writing().is_none()
             && let Some(message) = urgent.pop_front()
         {
-            link.send(stamp.encode(message, SystemTime::now()), now())?;
-        }
-        if let Turn::Broken(error) = link.turn(true).await {
+            let text = stamp.encode(message, SystemTime::now());
+            link.send(text, now()).await?;
+        } else if let Turn::Broken(error) = link.turn(true).await {
             return Err(error);
         }
     }

@@ -1,4 +1,5 @@
 use futures_util::SinkExt;
+use futures_util::StreamExt;
 use tokio::io::DuplexStream;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::Data;
@@ -37,10 +38,29 @@ async fn it_is_not_given_back_while_something_waits_or_an_answer_is_owed() {
     assert_eq!(received(&mut link).await, 9_000);
     link.slim();
     assert!(link.grown, "the pong may be on its way");
-    link.send("sent".to_owned(), Instant::now()).unwrap();
-    assert!(matches!(link.turn(false).await, Turn::Sent));
+    let sent = link.send("sent".to_owned(), Instant::now());
+    sent.await.unwrap();
     link.slim();
     assert!(!link.grown);
+}
+
+#[tokio::test]
+async fn what_the_socket_does_not_take_at_once_leaves_by_turns() {
+    let (mut peer, mut link) = pair(1_000).await;
+    let now = Instant::now();
+    link.send("a".repeat(10), now).await.unwrap();
+    assert_eq!(link.writing(), None, "it had room");
+    link.send("b".repeat(5_000), now).await.unwrap();
+    assert_eq!(link.writing(), Some(now));
+    assert!(link.turn(false).now_or_never().is_none(), "it has none");
+    let read = async {
+        let sizes = [peer.next().await, peer.next().await];
+        sizes.map(|came| came.unwrap().unwrap().len())
+    };
+    let (turn, sizes) = tokio::join!(link.turn(false), read);
+    assert!(matches!(turn, Turn::Sent), "{turn:?}");
+    assert_eq!(sizes, [10, 5_000]);
+    assert_eq!(link.writing(), None);
 }
 
 /// Whatever comes, in pieces or at once: each message arrives, whole and in order.

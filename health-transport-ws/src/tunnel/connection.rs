@@ -112,7 +112,7 @@ impl<'a> Connection<'a> {
             if let Some(end) = self.drain() {
                 return self.over(end);
             }
-            if let Err(error) = self.send_next() {
+            if let Err(error) = self.send_next().await {
                 self.session.handle_broken(error);
                 continue;
             }
@@ -174,30 +174,30 @@ impl<'a> Connection<'a> {
         None
     }
 
-    /// Starts to send what comes next, if nothing is on its way.
-    fn send_next(&mut self) -> Result<(), String> {
+    /// Sends what comes next as far as the socket takes it, if nothing is on its way.
+    async fn send_next(&mut self) -> Result<(), String> {
         if self.link.writing().is_some() {
             return Ok(());
         }
         let now = now();
         match self.urgent.pop_front() {
-            Some(Outgoing::Probe) => return self.link.probe(now),
-            Some(Outgoing::Message(message)) => return self.send(message, now),
+            Some(Outgoing::Probe) => return self.link.probe(now).await,
+            Some(Outgoing::Message(message)) => return self.send(message, now).await,
             None => {}
         }
         if !self.session.is_established() || !self.driver.pace.take(now) {
             return Ok(());
         }
         match self.status() {
-            Some(message) => self.send(message, now),
+            Some(message) => self.send(message, now).await,
             None => Ok(()),
         }
     }
 
-    fn send(&mut self, message: Message, now: Instant) -> Result<(), String> {
+    async fn send(&mut self, message: Message, now: Instant) -> Result<(), String> {
         self.driver.metrics.sent(&message.kind);
         let text = self.driver.stamp.encode(message, SystemTime::now());
-        self.link.send(text, now)
+        self.link.send(text, now).await
     }
 
     fn status(&self) -> Option<Message> {
@@ -307,8 +307,10 @@ impl<'a> Connection<'a> {
         // How the session ended meanwhile makes no difference to a goodbye.
         let _ = self.drain();
         while self.link.writing().is_some() || !self.urgent.is_empty() {
-            self.send_next()?;
-            if let Turn::Broken(error) = self.link.turn(true).await {
+            self.send_next().await?;
+            if self.link.writing().is_some()
+                && let Turn::Broken(error) = self.link.turn(true).await
+            {
                 return Err(error);
             }
         }
