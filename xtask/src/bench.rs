@@ -1,5 +1,7 @@
 //! Subcommand: cargo xtask bench
 
+mod against;
+
 mod row;
 
 use std::path::Path;
@@ -21,6 +23,13 @@ pub(crate) struct Args {
     /// Write the table to BENCHMARKS.md.
     #[arg(long)]
     record: bool,
+    /// Measure this tree and another commit in turns, and print one beside the other: what the
+    /// machine does to both says nothing, and what the change does shows.
+    #[arg(long, value_name = "COMMIT", conflicts_with = "record")]
+    against: Option<String>,
+    /// How many turns each has then.
+    #[arg(long, default_value_t = 3, requires = "against")]
+    turns: u32,
     /// How many rounds the healthy checks among hostile ones run.
     #[arg(long, default_value_t = 10_000)]
     rounds: u32,
@@ -50,6 +59,8 @@ impl Args {
             suite: Some(Suite::Tunnel),
             lenient: true,
             record: false,
+            against: None,
+            turns: 1,
             rounds: ROUNDS_OF_CI,
             tunnels: TUNNELS_OF_CI,
             seconds: SECONDS_OF_CI,
@@ -111,6 +122,9 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
         Some(suite) => vec![suite],
         None => Suite::value_variants().to_vec(),
     };
+    if let Some(commit) = &args.against {
+        return against::run(sh, args, &suites, commit);
+    }
     let mut budgets = 0;
     let mut missed = Vec::new();
     for suite in suites {

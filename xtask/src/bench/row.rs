@@ -47,6 +47,36 @@ impl Row {
         })
     }
 
+    /// One thing beside another, which no budget is about.
+    pub(super) fn of(
+        what: String,
+        unit: String,
+        value: Option<f64>,
+        beside: (String, f64),
+    ) -> Self {
+        Self {
+            what,
+            unit,
+            value,
+            beside: Some(beside),
+            budget: None,
+        }
+    }
+
+    pub(super) fn unit(&self) -> &str {
+        &self.unit
+    }
+
+    pub(super) const fn value(&self) -> Option<f64> {
+        self.value
+    }
+
+    /// What was measured beside it, and how many times that it is.
+    pub(super) fn share(&self) -> Option<(&str, f64)> {
+        let (peer, _) = self.beside.as_ref()?;
+        Some((peer, self.ratio()?))
+    }
+
     fn ratio(&self) -> Option<f64> {
         let (_, beside) = self.beside.as_ref().filter(|(_, value)| *value > 0.0)?;
         Some(self.value? / beside)
