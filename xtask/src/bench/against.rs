@@ -30,7 +30,11 @@ pub(super) fn run(sh: &Shell, args: &Args, suites: &[Suite], commit: &str) -> an
             let order = if turn % 2 == 0 { [0, 1] } else { [1, 0] };
             for whose in order {
                 let _dir = (whose == 1).then(|| sh.push_dir(&other));
-                turns[whose].push(measure(sh, args, *suite)?);
+                let measured = measure(sh, args, *suite).with_context(|| {
+                    let whose = ["this tree", &name][whose];
+                    format!("the suite {:?} failed in {whose}", suite.name())
+                });
+                turns[whose].push(measured?);
             }
         }
         let [ours, theirs] = &turns;
