@@ -133,12 +133,8 @@ fn nanos(duration: Duration) -> u64 {
 
 /// No shorter than it is, so that nobody is early.
 pub(super) fn millis(duration: Duration) -> u32 {
-    let begun = u64::from(duration.subsec_nanos().div_ceil(1_000_000));
-    let millis = duration
-        .as_secs()
-        .saturating_mul(1000)
-        .saturating_add(begun);
-    u32::try_from(millis).unwrap_or(u32::MAX)
+    let begun = u128::from(!duration.subsec_nanos().is_multiple_of(1_000_000));
+    u32::try_from(duration.as_millis() + begun).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
