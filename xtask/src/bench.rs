@@ -28,7 +28,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "COMMIT", conflicts_with = "record")]
     against: Option<String>,
     /// How many turns each has then.
-    #[arg(long, default_value_t = 3, requires = "against")]
+    #[arg(
+        long,
+        default_value_t = 3,
+        requires = "against",
+        value_parser = clap::value_parser!(u32).range(1..),
+    )]
     turns: u32,
     /// How many rounds the healthy checks among hostile ones run.
     #[arg(long, default_value_t = 10_000)]

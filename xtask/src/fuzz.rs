@@ -45,8 +45,8 @@ const MEMORY: &str = "1024";
 
 impl Args {
     /// Half a minute for each of the four, and enough for the others to run their seeds and around
-    /// them: three minutes. Always the same randomness, so that what fails is the change's fault
-    /// and fails for its author too; new ground is for whoever has an hour.
+    /// them: three minutes. Always from the same seed, so that what fails is most likely the
+    /// change's fault, and its author's to find; new ground is for whoever has an hour.
     pub(crate) const fn for_ci() -> Self {
         Self {
             target: None,

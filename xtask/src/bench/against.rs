@@ -75,11 +75,16 @@ fn beside(ours: &[Vec<Row>], theirs: &[Vec<Row>], name: &str) -> Vec<Row> {
     for row in budgeted {
         let what = row.what.as_str();
         let mut add = |what: String, unit: &str, ours, theirs: Option<f64>| {
-            let theirs = theirs.map(|theirs| (name.to_owned(), theirs));
-            rows.extend(theirs.map(|theirs| Row::of(what, unit.to_owned(), ours, theirs)));
+            rows.extend(theirs.map(|theirs| Row {
+                what,
+                unit: unit.to_owned(),
+                value: ours,
+                beside: Some((name.to_owned(), theirs)),
+                budget: None,
+            }));
         };
-        let [our, their] = [ours, theirs].map(|turns| middle(turns, what, Row::value));
-        add(what.to_owned(), row.unit(), our, their);
+        let [our, their] = [ours, theirs].map(|turns| middle(turns, what, |row| row.value));
+        add(what.to_owned(), &row.unit, our, their);
         if let Some((peer, _)) = row.share() {
             let share = |row: &Row| row.share().map(|(_, share)| share);
             let [our, their] = [ours, theirs].map(|turns| middle(turns, what, share));

@@ -9,10 +9,10 @@ use serde_json::Value;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Row {
     pub(super) what: String,
-    unit: String,
+    pub(super) unit: String,
     /// Nothing where it could not be measured.
-    value: Option<f64>,
-    beside: Option<(String, f64)>,
+    pub(super) value: Option<f64>,
+    pub(super) beside: Option<(String, f64)>,
     pub(super) budget: Option<Budget>,
 }
 
@@ -45,30 +45,6 @@ impl Row {
             beside: text("peer").zip(json["peer_value"].as_f64()),
             budget: budget.transpose()?,
         })
-    }
-
-    /// One thing beside another, which no budget is about.
-    pub(super) fn of(
-        what: String,
-        unit: String,
-        value: Option<f64>,
-        beside: (String, f64),
-    ) -> Self {
-        Self {
-            what,
-            unit,
-            value,
-            beside: Some(beside),
-            budget: None,
-        }
-    }
-
-    pub(super) fn unit(&self) -> &str {
-        &self.unit
-    }
-
-    pub(super) const fn value(&self) -> Option<f64> {
-        self.value
     }
 
     /// What was measured beside it, and how many times that it is.
