@@ -127,7 +127,7 @@ impl Hub {
         core.facts
             .hub_started(core.now, FleetTerms::default().timeout_first);
         for target in 0..core.objects.len() {
-            let lease = server.lease(&core.objects[target]);
+            let lease = server.lease(target);
             self.watched(WatchEvent::of(target, lease), core);
         }
         self.arm(core);

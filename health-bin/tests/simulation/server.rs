@@ -46,6 +46,8 @@ pub(crate) struct Server {
     pub(crate) up: bool,
     /// Whether the hub's watch hears nothing.
     pub(crate) stalled: bool,
+    /// Where each target's Lease is.
+    leases: Vec<String>,
     /// What a stalled watch would have told.
     behind: Vec<WatchEvent>,
 }
@@ -63,6 +65,7 @@ impl Server {
             mood: Mood::default(),
             up: true,
             stalled: false,
+            leases: objects.iter().map(lease_path).collect(),
             behind: Vec::new(),
         }
     }
@@ -74,9 +77,8 @@ impl Server {
             return core.answer(id, &Err(refused), Duration::ZERO);
         }
         let target = core.facts.target_of(id.agent);
-        core.tamper
-            .guard(&mut verb, self.lease(&core.objects[target]));
-        let before = self.revision(target, core);
+        core.tamper.guard(&mut verb, self.lease(target));
+        let before = self.revision(target);
         if verb.is_write() && chance(core, self.mood.rival) {
             self.rival(target, &verb, core);
         }
@@ -102,7 +104,7 @@ impl Server {
                 id.agent
             )
         });
-        if before != self.revision(target, core) {
+        if before != self.revision(target) {
             self.changed(target, core);
         }
         let slow = Duration::from_millis(core.chance.u64(0..=self.mood.slow));
@@ -132,7 +134,7 @@ impl Server {
         let path = match verb {
             Verb::PutStatus(_) | Verb::DryRunStatus(_) => target_path(&core.objects[target]),
             Verb::GetLease | Verb::CreateLease(_) | Verb::PutLease(_) | Verb::GetTarget => {
-                lease_path(&core.objects[target])
+                self.leases[target].clone()
             }
         };
         if let Some(mut object) = self.model.object(&path).cloned() {
@@ -143,24 +145,24 @@ impl Server {
 
     /// Somebody deletes the Lease.
     pub(crate) fn delete_lease(&mut self, target: usize, core: &mut Core) {
-        let _ = self.model.delete(&lease_path(&core.objects[target]));
+        let _ = self.model.delete(&self.leases[target]);
         core.facts.lease_deleted(target, core.now);
         self.changed(target, core);
     }
 
     /// Somebody makes the SyncTarget anew; what the old one owned goes with it.
     pub(crate) fn recreate(&mut self, target: usize, core: &mut Core) {
-        let before = self.revision(target, core);
+        let before = self.revision(target);
         self.model.create_target(&core.objects[target].target);
-        if before != self.revision(target, core) {
+        if before != self.revision(target) {
             core.facts.lease_deleted(target, core.now);
             self.changed(target, core);
         }
     }
 
     /// The Lease as it is.
-    pub(crate) fn lease(&self, objects: &Objects) -> Option<&Value> {
-        self.model.object(&lease_path(objects))
+    pub(crate) fn lease(&self, target: usize) -> Option<&Value> {
+        self.model.object(&self.leases[target])
     }
 
     /// Whether a read is answered now.
@@ -187,13 +189,13 @@ impl Server {
         }
     }
 
-    fn revision(&self, target: usize, core: &Core) -> Option<Value> {
-        let lease = self.lease(&core.objects[target])?;
+    fn revision(&self, target: usize) -> Option<Value> {
+        let lease = self.lease(target)?;
         Some(lease["metadata"]["resourceVersion"].clone())
     }
 
     fn changed(&mut self, target: usize, core: &mut Core) {
-        let event = WatchEvent::of(target, self.lease(&core.objects[target]));
+        let event = WatchEvent::of(target, self.lease(target));
         core.facts.lease_written(&event, core.now);
         if self.stalled {
             self.behind.push(event);

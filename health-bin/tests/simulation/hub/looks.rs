@@ -39,7 +39,7 @@ impl Look {
     /// The server answers, or does not.
     pub(crate) fn take(mut self, server: &Server, core: &mut Core) {
         if core.tamper.looks() && !core.hub_deaf && server.reads(core) {
-            let lease = server.lease(&core.objects[self.target]);
+            let lease = server.lease(self.target);
             self.answer = Some(WatchEvent::of(self.target, lease));
         }
         let delay = Duration::from_millis(core.chance.u64(1..=20));

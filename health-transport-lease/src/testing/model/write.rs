@@ -170,16 +170,15 @@ impl Model {
 }
 
 /// What a write makes of an object: its status is written by itself, and nothing else with it.
-fn merged(address: &Address<'_>, current: &Value, sent: Value) -> Value {
-    let mut object = if address.status {
-        current.clone()
+fn merged(address: &Address<'_>, current: &Value, mut sent: Value) -> Value {
+    let (mut object, status) = if address.status {
+        (current.clone(), sent.get_mut("status").map(Value::take))
     } else {
-        sent.clone()
+        (sent, current.get("status").cloned())
     };
     if address.kind == Kind::SyncTarget {
-        let status = if address.status { &sent } else { current };
-        match status.get("status") {
-            Some(status) => object["status"] = status.clone(),
+        match status {
+            Some(status) => object["status"] = status,
             None => remove(&mut object, "status"),
         }
     }
