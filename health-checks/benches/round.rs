@@ -1,4 +1,5 @@
-//! What a round of no-op checks costs, beside a bare loop over the same futures. Run it with
+//! What a round of no-op checks costs above a bare loop over the same futures, beside a task for each
+//! of them. Run it with
 //! `cargo bench -p health-checks --bench round`.
 
 use std::sync::Arc;
@@ -108,9 +109,10 @@ fn main() {
         overheads.push(overhead);
         let row = |what: &str, value| Row::new(&format!("round of {n}: {what}"), value, "µs");
         let row_of_overhead =
-            row("overhead a check", overhead).beside("bare loop", costs.bare.wall);
+            row("overhead a check", overhead).beside("tokio::spawn of each", costs.spawned.wall);
         if n == MOST {
-            row_of_overhead.budget("≤ 2").print();
+            // On a machine that needs 0.36 µs for the task, both are the same.
+            row_of_overhead.budget("≤ 2 or ≤ 5.5 ×").print();
         } else {
             row_of_overhead.print();
         }

@@ -1,30 +1,26 @@
-//! A WebSocket with nothing around it: a text comes back as it was sent.
+//! A text comes back as it was sent: what a WebSocket costs by itself.
 
 use std::time::Instant;
 
 use futures_util::SinkExt;
 use futures_util::StreamExt;
 use tokio::net::TcpListener;
-use tokio::net::TcpStream;
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::Role;
 
 use crate::Outcome;
+use crate::bare;
+use crate::bare::Bare;
 use crate::other::Other;
 
 /// One who asks, and waits for the echo.
 pub(crate) struct Echo {
-    socket: WebSocketStream<TcpStream>,
+    socket: Bare,
     text: String,
 }
 
 /// Echoes one connection.
 pub(crate) async fn serve(listener: &TcpListener) -> Outcome<()> {
-    let (stream, _) = listener.accept().await?;
-    stream.set_nodelay(true)?;
-    // Both know that there is no handshake.
-    let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
+    let mut socket = bare::accept(listener).await?;
     // Who measured enough hangs up.
     while let Some(Ok(message)) = socket.next().await {
         socket.send(message).await?;
@@ -36,9 +32,7 @@ pub(crate) async fn serve(listener: &TcpListener) -> Outcome<()> {
 
 impl Echo {
     pub(crate) async fn connect(other: &Other, text: String) -> Outcome<Self> {
-        let stream = TcpStream::connect(other.address).await?;
-        stream.set_nodelay(true)?;
-        let socket = WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
+        let socket = bare::connect(other).await?;
         Ok(Self { socket, text })
     }
 

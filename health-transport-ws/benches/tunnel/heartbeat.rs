@@ -59,11 +59,15 @@ impl Beats {
         }
     }
 
+    /// What a ping carries, for who sends one without us.
+    pub(crate) fn payload(&self) -> HeartbeatPayload {
+        HeartbeatPayload::from(&self.heartbeat)
+    }
+
     /// A ping as it travels, for who echoes one.
     pub(crate) fn text(&self) -> String {
-        let payload = HeartbeatPayload::from(&self.heartbeat);
         let mut message =
-            Message::with_payload(MessageType::Ping, &payload).expect("a heartbeat is JSON");
+            Message::with_payload(MessageType::Ping, &self.payload()).expect("a heartbeat is JSON");
         message.id = "9f0c2b1e-6a58-4d7b-9b1d-3f0a5c7e2d11".to_owned();
         message.timestamp = std::time::SystemTime::now().into();
         message.encode()

@@ -1,6 +1,6 @@
 //! Heartbeats over one tunnel while bulk goes both ways, beside the same tunnel when it is idle, and
-//! one heartbeat beside a bare tungstenite echo; then a thousand agents whose hub restarts. Agents and
-//! hub are a process each, with one thread and a core of its own.
+//! one heartbeat beside its messages and an echo over bare tungstenite; then a thousand agents whose
+//! hub restarts. Agents and hub are a process each, with one thread and a core of its own.
 //! Run it with `cargo bench -p health-transport-ws --bench tunnel -- --seconds 60`.
 
 #![expect(
@@ -22,6 +22,8 @@ use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 
+use echo::Echo;
+use exchange::Exchange;
 use heartbeat::Beats;
 use load::Counters;
 use load::Load;
@@ -38,7 +40,11 @@ mod quantile;
 #[path = "../../../health-checks/benches/support.rs"]
 mod support;
 
+mod bare;
+
 mod echo;
+
+mod exchange;
 
 mod heartbeat;
 
@@ -84,6 +90,7 @@ fn main() -> Outcome<()> {
         println!("{}", listener.local_addr()?);
         return match role {
             other::HUB => runtime.block_on(hub::serve(&listener)),
+            other::EXCHANGE => runtime.block_on(exchange::serve(&listener)),
             _ => runtime.block_on(echo::serve(&listener)),
         };
     }
@@ -95,7 +102,7 @@ fn main() -> Outcome<()> {
     // As a task, as the loop of the heartbeats is one.
     let measured = runtime.spawn(async move {
         let mut agent = Agent::start().await?;
-        agent.beside_an_echo().await?;
+        agent.beside_bare_ones().await?;
         agent.under_load(duration).await
     });
     runtime.block_on(measured)??;
@@ -125,31 +132,41 @@ impl Agent {
         })
     }
 
-    /// Heartbeats without a pause, in turns with as many echoes.
-    async fn beside_an_echo(&mut self) -> Outcome<()> {
+    /// Heartbeats without a pause, in turns with the same messages and with as many echoes over a
+    /// WebSocket that has nothing around it.
+    async fn beside_bare_ones(&mut self) -> Outcome<()> {
         const SLICE: Duration = Duration::from_millis(100);
         const SLICES: usize = 45;
-        let bare = Other::start(other::ECHO)?;
-        let mut echo = echo::Echo::connect(&bare, self.beats.text()).await?;
-        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        let (echoing, answering) = (Other::start(other::ECHO)?, Other::start(other::EXCHANGE)?);
+        let mut echo = Echo::connect(&echoing, self.beats.text()).await?;
+        let mut exchange = Exchange::connect(&answering, self.beats.payload()).await?;
+        let [mut ours, mut exchanges, mut echoes] = [const { Vec::new() }; 3];
         for slice in 0..=SLICES {
             let until = Instant::now() + SLICE;
             let mut beats = Vec::new();
             while Instant::now() < until {
                 beats.push(self.beats.beat().await?);
             }
-            let mut echoes = echo.until(Instant::now() + SLICE).await?;
+            let mut exchanged = exchange.until(Instant::now() + SLICE).await?;
+            let mut echoed = echo.until(Instant::now() + SLICE).await?;
             // The first of each warms up.
             if slice > 0 {
                 ours.push(quantile(&mut beats, 0.5));
-                theirs.push(quantile(&mut echoes, 0.5));
+                exchanges.push(quantile(&mut exchanged, 0.5));
+                echoes.push(quantile(&mut echoed, 0.5));
             }
         }
+        let [ours, exchange, echo] =
+            [ours, exchanges, echoes].map(|mut all| quantile(&mut all, 0.5));
         let what = "one heartbeat, encode to acknowledged, p50";
-        Row::new(what, quantile(&mut ours, 0.5), "µs")
-            .beside("bare tungstenite echo", quantile(&mut theirs, 0.5))
+        let same = "its messages over bare tungstenite";
+        let bare = "bare tungstenite echo";
+        Row::new(what, ours, "µs")
+            .beside(same, exchange)
             .budget("≤ 1.2 ×")
             .print();
+        Row::new(what, ours, "µs").beside(bare, echo).print();
+        Row::new(same, exchange, "µs").beside(bare, echo).print();
         Ok(())
     }
 

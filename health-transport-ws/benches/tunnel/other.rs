@@ -15,6 +15,7 @@ use crate::Outcome;
 /// With one of them this program is that.
 pub(crate) const HUB: &str = "--hub";
 pub(crate) const ECHO: &str = "--echo";
+pub(crate) const EXCHANGE: &str = "--exchange";
 
 /// A process that ends with this.
 pub(crate) struct Other {
@@ -27,7 +28,7 @@ const ANYWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0)
 /// What this process was started as, and where; nothing for the one that measures.
 pub(crate) fn role() -> Option<(&'static str, SocketAddr)> {
     let arguments: Vec<_> = std::env::args().collect();
-    [HUB, ECHO].into_iter().find_map(|role| {
+    [HUB, ECHO, EXCHANGE].into_iter().find_map(|role| {
         let place = arguments.iter().position(|argument| argument == role)?;
         let address = arguments.get(place + 1)?.parse().ok()?;
         Some((role, address))

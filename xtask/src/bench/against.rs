@@ -70,7 +70,7 @@ fn check_out(sh: &Shell, commit: &str) -> anyhow::Result<PathBuf> {
 /// out.
 fn beside(ours: &[Vec<Row>], theirs: &[Vec<Row>], name: &str) -> Vec<Row> {
     let budgeted = ours.first().into_iter().flatten();
-    let budgeted = budgeted.filter(|row| row.budget.is_some());
+    let budgeted = budgeted.filter(|row| !row.budget.is_empty());
     let mut rows = Vec::new();
     for row in budgeted {
         let what = row.what.as_str();
@@ -80,13 +80,13 @@ fn beside(ours: &[Vec<Row>], theirs: &[Vec<Row>], name: &str) -> Vec<Row> {
                 unit: unit.to_owned(),
                 value: ours,
                 beside: Some((name.to_owned(), theirs)),
-                budget: None,
+                budget: Vec::new(),
             }));
         };
         let [our, their] = [ours, theirs].map(|turns| middle(turns, what, |row| row.value));
         add(what.to_owned(), &row.unit, our, their);
-        if let Some((peer, _)) = row.share() {
-            let share = |row: &Row| row.share().map(|(_, share)| share);
+        if let Some((peer, _)) = &row.beside {
+            let share = |row: &Row| row.share(peer);
             let [our, their] = [ours, theirs].map(|turns| middle(turns, what, share));
             add(format!("{what}, to {peer}"), "×", our, their);
         }
@@ -139,10 +139,15 @@ mod tests {
 
     #[test]
     fn what_the_other_commit_does_not_measure_is_left_out() {
-        let [ours, mut theirs] = [[turn(1.0, 6.0, 5.0)], [turn(1.0, 6.0, 5.0)]];
-        theirs[0].retain(|row| row.what != "echo");
-        let rows = beside(&ours, &theirs, "v1");
-        let what: Vec<_> = rows.iter().map(|row| row.what.as_str()).collect();
-        assert_eq!(what, ["round"]);
+        let shown = |theirs: Vec<Row>| -> Vec<_> {
+            let rows = beside(&[turn(1.0, 6.0, 5.0)], &[theirs], "v1");
+            rows.into_iter().map(|row| row.what).collect()
+        };
+        let mut theirs = turn(1.0, 6.0, 5.0);
+        theirs.retain(|row| row.what != "echo");
+        assert_eq!(shown(theirs), ["round"]);
+        let mut theirs = turn(1.0, 6.0, 5.0);
+        theirs[2].beside = Some(("another".to_owned(), 1.0));
+        assert_eq!(shown(theirs), ["round", "echo"], "no ratio to two things");
     }
 }
