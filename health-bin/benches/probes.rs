@@ -184,22 +184,23 @@ impl Pair {
         Ok(())
     }
 
-    /// Of ours and of theirs.
-    fn medians(&self, of: fn(&Slice) -> f64) -> [f64; 2] {
-        [&self.ours, &self.theirs].map(|slices| {
-            let mut values: Vec<_> = slices.iter().map(of).collect();
-            quantile(&mut values, 0.5)
-        })
+    /// Ours and theirs in the pair whose ratio is in the middle: two slices beside each other had the
+    /// same machine.
+    fn middle(&self, of: fn(&Slice) -> f64) -> [f64; 2] {
+        let pairs = self.ours.iter().zip(&self.theirs);
+        let mut pairs: Vec<_> = pairs.map(|(our, their)| [of(our), of(their)]).collect();
+        pairs.sort_by(|[a, b], [c, d]| (a / b).total_cmp(&(c / d)));
+        pairs[pairs.len() / 2]
     }
 
     fn print(self, path: &str) {
         let peer = "bare hyper";
-        let [ours, theirs] = self.medians(|slice| slice.per_second);
+        let [ours, theirs] = self.middle(|slice| slice.per_second);
         Row::new(&format!("{path}: requests"), ours, "/s")
             .beside(peer, theirs)
             .budget("≥ 0.9 ×")
             .print();
-        let [ours, theirs] = self.medians(|slice| slice.cpu);
+        let [ours, theirs] = self.middle(|slice| slice.cpu);
         Row::new(&format!("{path}: server's processor time"), ours, "µs")
             .beside(peer, theirs)
             .print();
@@ -221,7 +222,7 @@ impl Pair {
     /// For people who know the other one: it looks at a flag, and knows no components.
     fn print_kubert(&self) {
         let row = |what: &str, unit, of: fn(&Slice) -> f64| {
-            let [ours, theirs] = self.medians(of);
+            let [ours, theirs] = self.middle(of);
             Row::new(&format!("/readyz, kubert beside it: {what}"), ours, unit)
                 .beside("kubert's /ready", theirs)
                 .print();
