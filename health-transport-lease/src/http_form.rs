@@ -58,31 +58,33 @@ impl Verb {
     /// The request that does it.
     #[must_use]
     pub fn request(&self, objects: &Objects) -> RawRequest {
-        let leases = format!(
-            "/apis/coordination.k8s.io/v1/namespaces/{}/leases",
-            objects.namespace
-        );
-        let lease = format!("{leases}/{}", objects.lease);
-        let target = format!(
-            "/apis/{}/{}/{}/{}",
-            names::GROUP,
-            names::VERSION,
-            names::PLURAL,
-            objects.target
-        );
+        let leases = || {
+            let namespace = &objects.namespace;
+            format!("/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases")
+        };
+        let lease = || format!("{}/{}", leases(), objects.lease);
+        let target = |query: &str| {
+            format!(
+                "/apis/{}/{}/{}/{}{query}",
+                names::GROUP,
+                names::VERSION,
+                names::PLURAL,
+                objects.target
+            )
+        };
         let (method, path, body) = match self {
-            Self::GetLease => (Method::GET, lease, None),
-            Self::CreateLease(object) => (Method::POST, leases, Some(object)),
-            Self::PutLease(object) => (Method::PUT, lease, Some(object)),
-            Self::GetTarget => (Method::GET, target, None),
+            Self::GetLease => (Method::GET, lease(), None),
+            Self::CreateLease(object) => (Method::POST, leases(), Some(object)),
+            Self::PutLease(object) => (Method::PUT, lease(), Some(object)),
+            Self::GetTarget => (Method::GET, target(""), None),
             Self::DryRunStatus(object) => (
                 Method::PUT,
-                format!("{target}/status?dryRun=All&fieldValidation=Strict"),
+                target("/status?dryRun=All&fieldValidation=Strict"),
                 Some(object),
             ),
             Self::PutStatus(object) => (
                 Method::PUT,
-                format!("{target}/status?fieldValidation=Strict"),
+                target("/status?fieldValidation=Strict"),
                 Some(object),
             ),
         };

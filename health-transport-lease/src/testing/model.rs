@@ -193,7 +193,7 @@ impl Model {
 
     /// Does a machine's call; nothing where it is never answered.
     pub fn call(&mut self, verb: &Verb, objects: &Objects) -> Option<Reply> {
-        let response = self.request(&verb.request(objects))?;
+        let response = self.respond(Caller::Admin, verb.request(objects))?;
         Some(response.reply())
     }
 
@@ -204,6 +204,10 @@ impl Model {
 
     /// Does a request; nothing where it is never answered.
     pub fn request_by(&mut self, caller: Caller<'_>, request: &RawRequest) -> Option<RawResponse> {
+        self.respond(caller, request.clone())
+    }
+
+    fn respond(&mut self, caller: Caller<'_>, request: RawRequest) -> Option<RawResponse> {
         self.requests
             .push((request.method.clone(), request.path.clone()));
         let fault = self.faults.pop_front().unwrap_or(Fault::None);
@@ -234,7 +238,7 @@ impl Model {
         }
     }
 
-    fn apply(&mut self, caller: Caller<'_>, request: &RawRequest) -> RawResponse {
+    fn apply(&mut self, caller: Caller<'_>, request: RawRequest) -> RawResponse {
         self.try_apply(caller, request)
             .unwrap_or_else(|refusal| refusal)
     }
@@ -242,7 +246,7 @@ impl Model {
     fn try_apply(
         &mut self,
         caller: Caller<'_>,
-        request: &RawRequest,
+        request: RawRequest,
     ) -> Result<RawResponse, RawResponse> {
         let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
         let address = Address::parse(path).ok_or_else(answer::no_such_page)?;
@@ -255,7 +259,7 @@ impl Model {
             .check(caller, &request.method, &address, wanted.watch)?;
         self.check_kind(&address)?;
         let query = Query::parse(query);
-        let body = || request.body.clone().unwrap_or(Value::Null);
+        let body = || request.body.unwrap_or(Value::Null);
         match (request.method.as_str(), address.name.is_empty()) {
             ("POST", true) if address.kind.is_review() => self.review(&address, body()),
             ("GET", true) if wanted.watch => Ok(self.drained(&address, &wanted)),

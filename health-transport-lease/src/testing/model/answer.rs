@@ -20,7 +20,7 @@ pub(super) fn object(code: u16, body: &Value) -> RawResponse {
     RawResponse {
         status: code,
         retry_after: None,
-        body: body.to_string().into_bytes(),
+        body: serde_json::to_vec(body).expect("a value can be written"),
     }
 }
 
