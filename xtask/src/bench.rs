@@ -139,7 +139,7 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
         if args.record {
             record(sh, suite, &table)?;
         }
-        budgets += rows.iter().filter(|row| row.is_met().is_some()).count();
+        budgets += rows.iter().filter(|row| row.budget.is_some()).count();
         let not_met = rows.into_iter().filter(|row| row.is_met() == Some(false));
         missed.extend(not_met.map(|row| row.what));
     }

@@ -70,7 +70,7 @@ fn check_out(sh: &Shell, commit: &str) -> anyhow::Result<PathBuf> {
 /// out.
 fn beside(ours: &[Vec<Row>], theirs: &[Vec<Row>], name: &str) -> Vec<Row> {
     let budgeted = ours.first().into_iter().flatten();
-    let budgeted = budgeted.filter(|row| !row.budget.is_empty());
+    let budgeted = budgeted.filter(|row| row.budget.is_some());
     let mut rows = Vec::new();
     for row in budgeted {
         let what = row.what.as_str();
@@ -80,7 +80,7 @@ fn beside(ours: &[Vec<Row>], theirs: &[Vec<Row>], name: &str) -> Vec<Row> {
                 unit: unit.to_owned(),
                 value: ours,
                 beside: Some((name.to_owned(), theirs)),
-                budget: Vec::new(),
+                budget: None,
             }));
         };
         let [our, their] = [ours, theirs].map(|turns| middle(turns, what, |row| row.value));

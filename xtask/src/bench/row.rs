@@ -13,8 +13,7 @@ pub(super) struct Row {
     /// Nothing where it could not be measured.
     pub(super) value: Option<f64>,
     pub(super) beside: Option<(String, f64)>,
-    /// Of which one is to be met: a time, or a share of what any program pays for it on this machine.
-    pub(super) budget: Vec<Budget>,
+    pub(super) budget: Option<Budget>,
 }
 
 /// What a value may be.
@@ -28,9 +27,6 @@ pub(super) enum Budget {
     ShareAtMost(f64),
 }
 
-/// Between budgets of which one is to be met.
-const OR: &str = " or ";
-
 const HEADER: [&str; 6] = ["what", "measured", "beside", "ratio", "budget", ""];
 
 // === impl Row ===
@@ -41,14 +37,13 @@ impl Row {
         let json: Value = serde_json::from_str(line)
             .with_context(|| format!("a measuring program printed {line:?}"))?;
         let text = |name: &str| json[name].as_str().map(str::to_owned);
-        let budget = text("budget").unwrap_or_default();
-        let budget = budget.split(OR).filter(|one| !one.is_empty());
+        let budget = text("budget").map(|budget| Budget::parse(&budget));
         Ok(Self {
             what: text("what").with_context(|| format!("no \"what\" in {line}"))?,
             unit: text("unit").unwrap_or_default(),
             value: json["value"].as_f64(),
             beside: text("peer").zip(json["peer_value"].as_f64()),
-            budget: budget.map(Budget::parse).collect::<Result<_, _>>()?,
+            budget: budget.transpose()?,
         })
     }
 
@@ -63,18 +58,16 @@ impl Row {
         Some(self.value? / beside)
     }
 
-    /// Whether a budget is met, if there is one; what was not measured meets none.
+    /// Whether the budget is met; what was not measured meets none.
     pub(super) fn is_met(&self) -> Option<bool> {
-        let is_met = |budget: &Budget| {
-            let held = match *budget {
-                Budget::AtMost(limit) => self.value.map(|value| value <= limit),
-                Budget::AtLeast(limit) => self.value.map(|value| value >= limit),
-                Budget::ShareAtLeast(limit) => self.ratio().map(|ratio| ratio >= limit),
-                Budget::ShareAtMost(limit) => self.ratio().map(|ratio| ratio <= limit),
-            };
-            held.unwrap_or(false)
+        let budget = self.budget?;
+        let held = match budget {
+            Budget::AtMost(limit) => self.value.map(|value| value <= limit),
+            Budget::AtLeast(limit) => self.value.map(|value| value >= limit),
+            Budget::ShareAtLeast(limit) => self.ratio().map(|ratio| ratio >= limit),
+            Budget::ShareAtMost(limit) => self.ratio().map(|ratio| ratio <= limit),
         };
-        (!self.budget.is_empty()).then(|| self.budget.iter().any(is_met))
+        Some(held.unwrap_or(false))
     }
 
     fn cells(&self) -> [String; 6] {
@@ -99,10 +92,7 @@ impl Row {
             self.ratio()
                 .map_or_else(String::new, |ratio| format!("{} ×", short(ratio))),
             self.budget
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join(OR),
+                .map_or_else(String::new, |budget| budget.to_string()),
             met.to_owned(),
         ]
     }
@@ -213,20 +203,6 @@ mod tests {
                 Some(false),
             ),
             ("8", "", "≤ 1.2 ×", Some(false)),
-            ("1.9", "", "≤ 2 or ≤ 1.2 ×", Some(true)),
-            (
-                "12",
-                r#","peer":"bare","peer_value":10"#,
-                "≤ 2 or ≤ 1.2 ×",
-                Some(true),
-            ),
-            (
-                "13",
-                r#","peer":"bare","peer_value":10"#,
-                "≤ 2 or ≤ 1.2 ×",
-                Some(false),
-            ),
-            ("13", "", "≤ 2 or ≤ 1.2 ×", Some(false)),
         ] {
             let line = format!(
                 r#"{{"what":"a","unit":"ms","value":{value}{beside},"budget":"{budget}"}}"#
@@ -241,7 +217,7 @@ mod tests {
     #[test]
     fn what_is_no_row_or_no_budget_is_told() {
         assert!(Row::parse("warming up").is_err());
-        for budget in ["2", "< 2", "≤ two", "≤ 0.9 %", "≤ 2 or", "≤ 2 or 3"] {
+        for budget in ["2", "< 2", "≤ two", "≤ 0.9 %"] {
             let line = format!(r#"{{"what":"a","value":1,"budget":"{budget}"}}"#);
             assert!(Row::parse(&line).is_err(), "{budget}");
         }
@@ -250,15 +226,15 @@ mod tests {
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
         let rows = [
-            r#"{"what":"short","unit":"µs","value":1.234,"budget":"≤ 2 or ≥ 3"}"#,
+            r#"{"what":"short","unit":"µs","value":1.234,"budget":"≤ 2"}"#,
             r#"{"what":"a longer one","unit":"","value":1234.5,"peer":"bare","peer_value":1000}"#,
         ];
         let rows = rows.map(|line| Row::parse(line).unwrap());
         let expected = "\
-| what         | measured | beside     | ratio  | budget     |     |
-| ------------ | -------- | ---------- | ------ | ---------- | --- |
-| short        | 1.23 µs  |            |        | ≤ 2 or ≥ 3 | met |
-| a longer one | 1234     | bare: 1000 | 1.23 × |            |     |";
+| what         | measured | beside     | ratio  | budget |     |
+| ------------ | -------- | ---------- | ------ | ------ | --- |
+| short        | 1.23 µs  |            |        | ≤ 2    | met |
+| a longer one | 1234     | bare: 1000 | 1.23 × |        |     |";
         assert_eq!(table(&rows), expected);
     }
 }
