@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::ServerEnd;
 use crate::wire::HandshakePayload;
+use crate::wire::Timestamp;
 
 /// One of a hub's connections, as the hub numbers them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,7 +60,7 @@ pub enum Heard {
 pub(crate) struct Undelivered {
     opened: Option<(Instant, HandshakePayload)>,
     status: Option<(Instant, Box<RawValue>)>,
-    heartbeat: Option<(Instant, HeartbeatPayload, Option<SystemTime>)>,
+    heartbeat: Option<(Instant, HeartbeatPayload, Timestamp)>,
     frame: Option<Instant>,
     goodbye: Option<(Instant, String)>,
     closed: Option<(Instant, ServerEnd)>,
@@ -72,11 +73,23 @@ impl Undelivered {
         match what {
             Heard::Opened(handshake) => self.opened = Some((at, handshake)),
             Heard::Status(status) => self.status = Some((at, status)),
-            Heard::Heartbeat { payload, sent } => self.heartbeat = Some((at, payload, sent)),
+            Heard::Heartbeat { payload, sent } => {
+                self.push_heartbeat(payload, sent.map_or(Timestamp::ZERO, Timestamp::from), at);
+            }
             Heard::Frame => self.frame = Some(at),
             Heard::Goodbye { reason } => self.goodbye = Some((at, reason)),
             Heard::Closed { why } => self.closed = Some((at, why)),
         }
+    }
+
+    /// What its time means is found out when it is delivered: it has been answered by then.
+    pub(crate) fn push_heartbeat(
+        &mut self,
+        payload: HeartbeatPayload,
+        sent: Timestamp,
+        at: Instant,
+    ) {
+        self.heartbeat = Some((at, payload, sent));
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
@@ -97,6 +110,7 @@ impl Undelivered {
             return Some((at, Heard::Status(status)));
         }
         if let Some((at, payload, sent)) = self.heartbeat.take() {
+            let sent = sent.time();
             return Some((at, Heard::Heartbeat { payload, sent }));
         }
         if let Some(at) = self.frame.take() {

@@ -30,7 +30,10 @@ use crate::wire::ClosePayload;
 use crate::wire::HandshakePayload;
 use crate::wire::Message;
 use crate::wire::MessageType;
+use crate::wire::PingWith;
+use crate::wire::RawEnvelope;
 use crate::wire::StatusPayload;
+use crate::wire::Timestamp;
 use crate::wire::is_deeper;
 
 /// One accepted connection of the hub: from the upgrade to the end.
@@ -265,10 +268,21 @@ impl ServerSession {
         if is_deeper(text, self.limits.depth) {
             return self.end(ServerEnd::TooDeep(self.limits.depth), now);
         }
-        match Message::parse(text) {
+        if self.may_beat()
+            && let Ok(ping) = PingWith::parse(text)
+            && let (sent, Some(payload)) = (ping.timestamp(), ping.payload)
+        {
+            return self.handle_heartbeat(payload, sent, now);
+        }
+        match RawEnvelope::parse(text) {
             Ok(message) => self.handle_message(message, now),
             Err(error) => self.end(ServerEnd::malformed(&error), now),
         }
+    }
+
+    /// Whether the peer is to be believed when it beats.
+    const fn may_beat(&self) -> bool {
+        self.peer.heartbeats && self.is_established()
     }
 
     /// One that floods the hub is told why it is closed, and to stay away for a while.
@@ -280,7 +294,7 @@ impl ServerSession {
         self.end(end, now);
     }
 
-    fn handle_message(&mut self, message: Message, now: Instant) {
+    fn handle_message(&mut self, message: RawEnvelope<'_>, now: Instant) {
         match self.state {
             State::Awaiting => self.handle_handshake(message, now),
             State::Deciding(_) => self.end(ServerEnd::Early(message.kind), now),
@@ -289,7 +303,7 @@ impl ServerSession {
         }
     }
 
-    fn handle_handshake(&mut self, message: Message, now: Instant) {
+    fn handle_handshake(&mut self, message: RawEnvelope<'_>, now: Instant) {
         if message.kind != MessageType::Handshake {
             return self.end(ServerEnd::Early(message.kind), now);
         }
@@ -298,7 +312,7 @@ impl ServerSession {
             Err(error) => return self.end(ServerEnd::Malformed(error.to_string()), now),
         };
         self.peer = Peer {
-            handshake_id: message.id,
+            handshake_id: message.id.into_owned(),
             sync_target: handshake.sync_target.clone(),
             heartbeats: handshake.can(protocol::CAPABILITY_HEARTBEAT),
         };
@@ -308,12 +322,12 @@ impl ServerSession {
         self.outputs.push_back(ask);
     }
 
-    fn handle_established(&mut self, message: Message, now: Instant) {
+    fn handle_established(&mut self, message: RawEnvelope<'_>, now: Instant) {
         match &message.kind {
             MessageType::Ping => self.handle_ping(&message, now),
             MessageType::Status => self.handle_status(message, now),
             MessageType::Close => {
-                let text = message.error.as_deref().unwrap_or_default();
+                let text = message.error().unwrap_or_default();
                 let reason = text[..text.floor_char_boundary(TEXT_MAX)].to_owned();
                 self.heard.push(Heard::Goodbye { reason }, now);
                 self.end(ServerEnd::Left, now);
@@ -324,43 +338,39 @@ impl ServerSession {
             | MessageType::Command
             | MessageType::Other(_) => {
                 self.note_frame(now);
-                self.outputs.push_back(ServerOutput::Deliver(message));
+                self.outputs
+                    .push_back(ServerOutput::Deliver(message.into()));
             }
         }
     }
 
-    fn handle_ping(&mut self, message: &Message, now: Instant) {
-        let heartbeat = if self.peer.heartbeats {
-            message
-                .decode::<HeartbeatPayload>()
-                .unwrap_or_else(|error| {
-                    tracing::debug!(%error, "a ping's payload is no heartbeat");
-                    None
-                })
-        } else {
-            None
-        };
-        let mut pong = Message::new(MessageType::Pong);
-        match heartbeat {
-            Some(payload) => {
-                let acknowledgement = AcknowledgementPayload {
-                    sequence: Some(payload.sequence),
-                    interval_seconds: self.terms.interval.map(|it| it.as_secs_f64()),
-                    retry_after_seconds: self.terms.retry_after.map(|it| it.as_secs_f64()),
-                };
-                pong.payload = crate::wire::raw(&acknowledgement).ok();
-                let heard = Heard::Heartbeat {
-                    payload: payload.bounded(),
-                    sent: message.timestamp.time(),
-                };
-                self.heard.push(heard, now);
+    fn handle_ping(&mut self, message: &RawEnvelope<'_>, now: Instant) {
+        let heartbeat = self.may_beat().then(|| message.decode());
+        match heartbeat.transpose() {
+            Ok(Some(Some(payload))) => {
+                return self.handle_heartbeat(payload, message.timestamp(), now);
             }
-            None => self.note_frame(now),
+            Ok(Some(None) | None) => {}
+            Err(error) => tracing::debug!(%error, "a ping's payload is no heartbeat"),
         }
+        self.note_frame(now);
+        let pong = Message::new(MessageType::Pong);
         self.outputs.push_back(ServerOutput::Send(pong));
     }
 
-    fn handle_status(&mut self, message: Message, now: Instant) {
+    fn handle_heartbeat(&mut self, payload: HeartbeatPayload, sent: Timestamp, now: Instant) {
+        let acknowledgement = AcknowledgementPayload {
+            sequence: Some(payload.sequence),
+            interval_seconds: self.terms.interval.map(|it| it.as_secs_f64()),
+            retry_after_seconds: self.terms.retry_after.map(|it| it.as_secs_f64()),
+        };
+        let mut pong = Message::new(MessageType::Pong);
+        pong.payload = crate::wire::raw(&acknowledgement).ok();
+        self.outputs.push_back(ServerOutput::Send(pong));
+        self.heard.push_heartbeat(payload.bounded(), sent, now);
+    }
+
+    fn handle_status(&mut self, message: RawEnvelope<'_>, now: Instant) {
         let own = protocol::status_resource(&self.peer.sync_target);
         match message.decode::<StatusPayload>() {
             Ok(Some(payload))
@@ -369,7 +379,8 @@ impl ServerSession {
                 self.heard.push(Heard::Status(payload.status), now);
             }
             Ok(Some(payload)) if payload.resource_id != own => {
-                self.outputs.push_back(ServerOutput::Deliver(message));
+                self.outputs
+                    .push_back(ServerOutput::Deliver(message.into()));
             }
             Ok(_) => {}
             Err(error) => tracing::debug!(%error, "ignored a status message"),

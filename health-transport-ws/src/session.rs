@@ -27,6 +27,7 @@ use crate::wire::ClosePayload;
 use crate::wire::HandshakePayload;
 use crate::wire::Message;
 use crate::wire::MessageType;
+use crate::wire::RawEnvelope;
 
 /// One connection of the client: from the handshake to the end.
 ///
@@ -136,7 +137,7 @@ impl Session {
             State::Handshaking | State::Closing => {}
         }
         match frame {
-            Frame::Text(text) => match Message::parse(text) {
+            Frame::Text(text) => match RawEnvelope::parse(text) {
                 Ok(message) => self.handle_message(message, now),
                 Err(error) => self.end(SessionEnd::malformed(&error)),
             },
@@ -235,7 +236,7 @@ impl Session {
         self.state == State::Established
     }
 
-    fn handle_message(&mut self, message: Message, now: Instant) {
+    fn handle_message(&mut self, message: RawEnvelope<'_>, now: Instant) {
         self.outputs
             .push_back(SessionOutput::Received(message.kind.clone()));
         match self.state {
@@ -250,14 +251,14 @@ impl Session {
         }
     }
 
-    fn handle_answer(&mut self, message: &Message, now: Instant) {
+    fn handle_answer(&mut self, message: &RawEnvelope<'_>, now: Instant) {
         if message.kind == MessageType::Close {
             return self.handle_close(message);
         }
         if message.kind != MessageType::Handshake {
             return self.end(SessionEnd::NoHandshake(message.kind.clone()));
         }
-        if let Some(reason) = &message.error {
+        if let Some(reason) = message.error() {
             let retry_after = retry_after(message);
             return self.end(SessionEnd::refused(reason, retry_after));
         }
@@ -267,7 +268,7 @@ impl Session {
         self.outputs.push_back(SessionOutput::Established);
     }
 
-    fn handle_established(&mut self, message: Message, now: Instant) {
+    fn handle_established(&mut self, message: RawEnvelope<'_>, now: Instant) {
         match message.kind {
             MessageType::Ping => {
                 let pong = Message::new(MessageType::Pong);
@@ -280,11 +281,13 @@ impl Session {
             | MessageType::Status
             | MessageType::Event
             | MessageType::Command
-            | MessageType::Other(_) => self.outputs.push_back(SessionOutput::Deliver(message)),
+            | MessageType::Other(_) => self
+                .outputs
+                .push_back(SessionOutput::Deliver(message.into())),
         }
     }
 
-    fn handle_pong(&mut self, message: &Message, now: Instant) {
+    fn handle_pong(&mut self, message: &RawEnvelope<'_>, now: Instant) {
         let acknowledgement = message.decode::<AcknowledgementPayload>();
         let acknowledgement = acknowledgement.ok().flatten().unwrap_or_default();
         let sequence = acknowledgement.sequence;
@@ -295,7 +298,7 @@ impl Session {
         // A heartbeat that was tried twice has arrived, whichever of its pongs came.
         while let Some((ping, sent)) = answered {
             let pong = Pong {
-                payload: message.payload.clone(),
+                payload: message.payload.map(RawValue::to_owned),
                 acknowledgement: acknowledgement.clone(),
                 round_trip: now.saturating_duration_since(sent),
             };
@@ -306,8 +309,8 @@ impl Session {
         self.watch_oldest();
     }
 
-    fn handle_close(&mut self, message: &Message) {
-        let reason = message.error.as_deref().unwrap_or_default();
+    fn handle_close(&mut self, message: &RawEnvelope<'_>) {
+        let reason = message.error().unwrap_or_default();
         self.end(SessionEnd::ClosedByPeer {
             reason: reason.into(),
             retry_after: retry_after(message),
@@ -343,7 +346,7 @@ impl Session {
 #[error("{0} pings wait for their pongs already")]
 pub struct TooManyPings(pub usize);
 
-fn retry_after(message: &Message) -> Option<Duration> {
+fn retry_after(message: &RawEnvelope<'_>) -> Option<Duration> {
     let payload = message.decode::<ClosePayload>().ok().flatten()?;
     payload.retry_after_seconds.and_then(duration)
 }

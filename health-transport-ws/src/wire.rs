@@ -4,6 +4,8 @@
 //! was sent, a payload the JSON that was sent, and strings are escaped as Go escapes them.
 //! Unknown fields are tolerated; nothing that a peer sends decides by its timestamp.
 
+mod envelope;
+
 mod message;
 
 mod message_type;
@@ -19,6 +21,7 @@ mod json;
 mod depth;
 
 pub(crate) use depth::is_deeper;
+pub(crate) use envelope::{PingWith, RawEnvelope};
 pub use handshake::HandshakePayload;
 pub use json::raw;
 pub use message::{InvalidMessage, Message};

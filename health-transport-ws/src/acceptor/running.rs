@@ -150,7 +150,7 @@ where
             if self.link.writing().is_none()
                 && let Some(message) = self.urgent.pop_front()
             {
-                let text = self.stamp.encode(message, SystemTime::now());
+                let text = self.stamp.encode(&message, SystemTime::now());
                 if let Err(error) = self.link.send(text, now()).await {
                     self.session.handle_broken(error, now());
                     continue;
@@ -277,7 +277,7 @@ async fn goodbye<S: AsyncRead + AsyncWrite + Unpin>(
         if link.writing().is_none()
             && let Some(message) = urgent.pop_front()
         {
-            let text = stamp.encode(message, SystemTime::now());
+            let text = stamp.encode(&message, SystemTime::now());
             link.send(text, now()).await?;
         } else if let Turn::Broken(error) = link.turn(true).await {
             return Err(error);

@@ -108,6 +108,34 @@ fn a_wave_4_ping_gets_an_empty_pong_and_is_a_sign_of_life() {
     }
 }
 
+/// A ping whose heartbeat comes where it usually does is read in one go; any other that JSON allows
+/// must say the same.
+#[test]
+fn a_heartbeat_is_heard_however_it_is_written() {
+    const PAYLOAD: &str = r#"{"slot":"pod-1","incarnation":"7f","sequence":42,"intervalSeconds":10,"timeoutSeconds":30,"status":"Healthy"}"#;
+    const TIME: &str = r#""timestamp":"2025-08-17T19:48:05Z""#;
+    for ping in [
+        BEAT.to_owned(),
+        format!(r#"{{"payload":{PAYLOAD},{TIME},"type":"ping"}}"#),
+        format!(
+            r#" {{ "error":"", "new":[{{}}], {TIME}, "type" : "p\u0069ng", "payload" : {PAYLOAD} }} "#
+        ),
+        format!(r#"{{"id":"\u0001","type":"ping",{TIME},"payload":{PAYLOAD},"error":null}}"#),
+    ] {
+        let mut rig = Rig::open(HANDSHAKE_TEXT);
+        rig.text(1_000, &ping);
+        let sent = rig.sent();
+        let acknowledgement: AcknowledgementPayload = sent[0].decode().unwrap().unwrap();
+        assert_eq!(acknowledgement.sequence, Some(42), "{ping}");
+        let heard = rig.heard();
+        let [(_, Heard::Heartbeat { payload, sent })] = &heard[..] else {
+            panic!("{ping}: {heard:?}");
+        };
+        assert_eq!(payload.slot, "pod-1", "{ping}");
+        assert!(sent.is_some(), "{ping}");
+    }
+}
+
 #[test]
 fn a_burst_of_frames_is_told_a_few_times_and_its_last_one_exactly() {
     let mut rig = Rig::open(HANDSHAKE_TEXT);

@@ -1,6 +1,5 @@
 //! One connection: what the session decides, done.
 
-use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::time::Duration;
 use std::time::Instant;
@@ -44,9 +43,12 @@ pub(super) struct Connection<'a> {
     driver: &'a mut Driver,
     link: Link<Box<dyn Stream>>,
     session: Session,
+    /// How long a frame may be on its way out.
+    write: Duration,
     /// What the session wants sent; it is drained before anything else is taken.
     urgent: VecDeque<Outgoing>,
-    waiting: HashMap<PingId, oneshot::Sender<Result<Pong, PingError>>>,
+    /// No more than the session lets wait; nearly always one.
+    waiting: Vec<(PingId, oneshot::Sender<Result<Pong, PingError>>)>,
     parked: Option<Parked>,
     alarm: Alarm,
 }
@@ -94,12 +96,13 @@ impl<'a> Connection<'a> {
             token: None,
             metadata: config.metadata.clone(),
         };
-        let session = Session::new(&handshake, config.deadlines(), now());
+        let deadlines = config.deadlines();
         Self {
             link,
-            session,
+            session: Session::new(&handshake, deadlines, now()),
+            write: deadlines.write,
             urgent: VecDeque::new(),
-            waiting: HashMap::new(),
+            waiting: Vec::new(),
             parked: None,
             alarm: Alarm::new(now()),
             driver,
@@ -156,7 +159,9 @@ impl<'a> Connection<'a> {
                 SessionOutput::Probe => self.urgent.push_back(Outgoing::Probe),
                 SessionOutput::Established => self.driver.established(now()),
                 SessionOutput::Answered { ping, pong } => {
-                    if let Some(reply) = self.waiting.remove(&ping) {
+                    let place = self.waiting.iter().position(|(id, _)| *id == ping);
+                    if let Some(place) = place {
+                        let (_, reply) = self.waiting.swap_remove(place);
                         // Who asked may be gone.
                         let _ = reply.send(Ok(pong));
                     }
@@ -196,7 +201,7 @@ impl<'a> Connection<'a> {
 
     async fn send(&mut self, message: Message, now: Instant) -> Result<(), String> {
         self.driver.metrics.sent(&message.kind);
-        let text = self.driver.stamp.encode(message, SystemTime::now());
+        let text = self.driver.stamp.encode(&message, SystemTime::now());
         self.link.send(text, now).await
     }
 
@@ -231,8 +236,7 @@ impl<'a> Connection<'a> {
 
     /// The earliest of what the session, the frame on its way out and the report wait for.
     fn deadline(&self) -> Option<Instant> {
-        let write = self.driver.config.deadlines().write;
-        let written = self.link.writing().map(|since| since + write);
+        let written = self.link.writing().map(|since| since + self.write);
         let report = self
             .driver
             .pace
@@ -246,13 +250,12 @@ impl<'a> Connection<'a> {
 
     fn timeout(&mut self) {
         let now = now();
-        let write = self.driver.config.deadlines().write;
-        if self
+        let stuck = self
             .link
             .writing()
-            .is_some_and(|since| since + write <= now)
-        {
-            let error = format!("a frame could not be sent within {write:?}");
+            .is_some_and(|since| since + self.write <= now);
+        if stuck {
+            let error = format!("a frame could not be sent within {:?}", self.write);
             self.session.handle_broken(error);
         } else {
             self.session.handle_timeout(now);
@@ -265,8 +268,8 @@ impl<'a> Connection<'a> {
         }
         match self.session.ping(request.payload, request.sequence, now()) {
             Ok(id) => {
-                self.waiting.retain(|_, reply| !reply.is_closed());
-                self.waiting.insert(id, request.reply);
+                self.waiting.retain(|(_, reply)| !reply.is_closed());
+                self.waiting.push((id, request.reply));
             }
             Err(error) => {
                 // Who asked may be gone.

@@ -1,40 +1,35 @@
 //! The envelope of everything that travels.
 
-use serde::Deserialize;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::MessageType;
+use super::RawEnvelope;
 use super::Timestamp;
 use super::json;
 
 /// The envelope of everything that travels.
 ///
 /// A message that is sent with an empty id and the zero time gets both from the tunnel.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct Message {
     /// The message's own name.
-    #[serde(default)]
     pub id: String,
     /// What it is.
-    #[serde(rename = "type")]
     pub kind: MessageType,
     /// When it was written.
-    #[serde(default)]
     pub timestamp: Timestamp,
     /// What it carries, as it was sent; absent and `null` are the same.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload: Option<Box<RawValue>>,
     /// Why something was refused or ended; absent and empty are the same.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
 /// Indicates a frame that is no message. Permanent: the peer does not speak this protocol.
 #[derive(Debug, thiserror::Error)]
 #[error("the frame is no message of the tunnel's protocol")]
-pub struct InvalidMessage(#[source] serde_json::Error);
+pub struct InvalidMessage(#[source] pub(super) serde_json::Error);
 
 // === impl Message ===
 
@@ -79,9 +74,7 @@ impl Message {
     ///
     /// [`InvalidMessage`] if it is no JSON, no object, or has no type.
     pub fn parse(text: &str) -> Result<Self, InvalidMessage> {
-        let mut message: Self = serde_json::from_str(text).map_err(InvalidMessage)?;
-        message.error = message.error.filter(|error| !error.is_empty());
-        Ok(message)
+        RawEnvelope::parse(text).map(Self::from)
     }
 
     /// The text frame.
@@ -91,11 +84,7 @@ impl Message {
     /// Never: strings and checked JSON can always be written.
     #[must_use]
     pub fn encode(&self) -> String {
-        // Names, punctuation and a time are less than this.
-        let mut len = 128 + self.id.len();
-        len += self.payload.as_ref().map_or(0, |raw| raw.get().len());
-        len += self.error.as_ref().map_or(0, String::len);
-        json::text(self, len).expect("an envelope of strings and checked JSON can be written")
+        RawEnvelope::from(self).encode()
     }
 
     /// Reads the payload; nothing where there is none.

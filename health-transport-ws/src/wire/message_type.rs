@@ -1,12 +1,13 @@
 //! What a message is.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
 use serde::Deserializer;
 use serde::Serialize;
 use serde::Serializer;
+use serde::de::Error;
+use serde::de::Visitor;
 
 /// What a message is: four types control the tunnel, four carry the sync traffic.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -111,7 +112,22 @@ impl Serialize for MessageType {
 
 impl<'de> Deserialize<'de> for MessageType {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self::from(&*<Cow<'de, str>>::deserialize(deserializer)?))
+        deserializer.deserialize_str(Name)
+    }
+}
+
+/// Reads a type's name without keeping it.
+struct Name;
+
+impl Visitor<'_> for Name {
+    type Value = MessageType;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a message's type")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(MessageType::from(name))
     }
 }
 
