@@ -6,12 +6,12 @@ use std::thread;
 use std::time::Duration;
 use std::time::Instant;
 
+use futures_util::future::AbortHandle;
 use health_core::ComponentId;
-use health_core::ComponentName;
 use rustc_hash::FxHashMap;
 use tokio::runtime::Builder;
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
+use tracing::Span;
 
 use crate::CheckContext;
 use crate::HealthChecker;
@@ -31,6 +31,9 @@ const PATIENCE: Duration = Duration::from_millis(250);
 /// So many threads for the blocking calls of all pooled checks (name resolution is one).
 const BLOCKING_THREADS_MAX: usize = 32;
 
+/// So many runs are put on the shared runtime together.
+const TOGETHER: usize = 16;
+
 /// The runs under way, and the threads they are on.
 pub(crate) struct Pool {
     workers: usize,
@@ -38,14 +41,17 @@ pub(crate) struct Pool {
     runtime: Option<Owned>,
     generation: u64,
     runs: FxHashMap<RunId, InFlight>,
+    /// Those for the shared runtime that are not on it yet.
+    ready: Vec<Run>,
     ends: mpsc::UnboundedSender<End>,
 }
 
 /// What one run needs.
 pub(crate) struct Start {
     pub(crate) key: ComponentId,
-    pub(crate) name: ComponentName,
     pub(crate) run: RunId,
+    /// What the check says meanwhile is said in it.
+    pub(crate) span: Span,
     pub(crate) checker: Arc<dyn HealthChecker>,
     pub(crate) context: CheckContext,
     pub(crate) solo: bool,
@@ -89,26 +95,33 @@ impl Pool {
             runtime: None,
             generation: 0,
             runs: FxHashMap::default(),
+            ready: Vec::new(),
             ends,
         }
     }
 
-    /// Starts a run.
+    /// Starts a run at `now`; one of the shared runtime begins with the next [`launch`](Self::launch)
+    /// at the latest.
     ///
     /// # Errors
     ///
     /// The operating system gives no thread.
-    pub(crate) fn start(&mut self, start: Start) -> io::Result<()> {
-        let mark = Arc::new(Mark::new(Instant::now()));
+    pub(crate) fn start(&mut self, start: Start, now: Instant) -> io::Result<()> {
+        let mark = Arc::new(Mark::new(now));
+        let (abort, registration) = AbortHandle::new_pair();
         let (key, id, solo) = (start.key, start.run, start.solo);
         let patience = PATIENCE.min(start.context.timeout);
-        let run = Run::new(start, Arc::clone(&mark), self.ends.clone());
-        let (abort, place) = if solo {
-            (spawn_apart(run)?, Place::Apart)
+        let run = Run::new(start, registration, Arc::clone(&mark), self.ends.clone());
+        let place = if solo {
+            spawn_apart(run)?;
+            Place::Apart
         } else {
-            let runtime = self.runtime()?;
-            let abort = runtime.spawn(run).abort_handle();
-            (abort, Place::Pool(self.generation))
+            self.runtime()?;
+            self.ready.push(run);
+            if self.ready.len() == TOGETHER {
+                self.launch();
+            }
+            Place::Pool(self.generation)
         };
         let in_flight = InFlight {
             key,
@@ -119,6 +132,24 @@ impl Pool {
         };
         self.runs.insert(id, in_flight);
         Ok(())
+    }
+
+    /// Puts those that were started on the shared runtime, as one task that spawns theirs: a task is
+    /// dear to make for whoever does nothing else, and its workers have the time.
+    pub(crate) fn launch(&mut self) {
+        if self.ready.is_empty() {
+            return;
+        }
+        let mut ready = std::mem::replace(&mut self.ready, Vec::with_capacity(TOGETHER));
+        // A worker runs what it spawned last next, and the others in their order.
+        ready.rotate_left(1);
+        if let Ok(runtime) = self.runtime() {
+            runtime.spawn(async move {
+                for run in ready {
+                    tokio::spawn(run);
+                }
+            });
+        }
     }
 
     /// Tells a run to end. Its [`End`] comes when it has.
@@ -193,23 +224,20 @@ impl Pool {
 }
 
 /// Runs on a new thread that ends with the run.
-fn spawn_apart(run: Run) -> io::Result<AbortHandle> {
+fn spawn_apart(run: Run) -> io::Result<()> {
     let runtime = Builder::new_current_thread()
         .max_blocking_threads(1)
         .enable_all()
         .build()?;
-    let task = runtime.spawn(run);
-    let abort = task.abort_handle();
     let owned = Owned(Some(runtime));
     thread::Builder::new()
         .name("health-solo".to_owned())
         .spawn(move || {
             if let Some(runtime) = &owned.0 {
-                // An abort is told by the run's own end.
-                runtime.block_on(task).ok();
+                runtime.block_on(run);
             }
         })?;
-    Ok(abort)
+    Ok(())
 }
 
 // === impl Owned ===

@@ -53,6 +53,7 @@ pub(super) async fn drive(
                 return None;
             }
             state.woke(slept, now);
+            state.look_ahead(&ends);
             for end in ends.drain(..) {
                 pool.forget(end.run);
                 state.ended(end, now);
@@ -92,7 +93,7 @@ pub(super) async fn drive(
             match step {
                 Step::Start(start) => {
                     let (key, run) = (start.key, start.run);
-                    if let Err(source) = pool.start(start) {
+                    if let Err(source) = pool.start(start, now) {
                         let error = CheckError::new(reasons::NO_THREAD, "no thread to run it on");
                         ends.push(End {
                             key,
@@ -106,6 +107,7 @@ pub(super) async fn drive(
                 Step::Abort(run) => pool.abort(run),
             }
         }
+        pool.launch();
         if !ends.is_empty() {
             tokio::task::yield_now().await;
             continue;

@@ -189,6 +189,15 @@ impl State {
         self.board.record(id, outcome, Duration::ZERO, at)
     }
 
+    /// Fetches what is known of checks whose runs are about to end, and of as many that then begin.
+    pub(super) fn look_ahead(&self, ends: &[End]) {
+        self.timetable.look_ahead(ends.iter().map(|end| end.key));
+        let beginning = self.timetable.queued().take(ends.len());
+        let checks = beginning.filter_map(|key| self.checks.get(&key));
+        std::hint::black_box(checks.map(|it| Arc::strong_count(&it.checker)).max());
+        self.board.look_ahead(ends.iter().map(|end| end.key));
+    }
+
     pub(super) fn ended(&mut self, end: End, now: Instant) {
         let End {
             key,
@@ -251,8 +260,8 @@ impl State {
                     };
                     return Some(Step::Start(Start {
                         key,
-                        name: check.name.clone(),
                         run,
+                        span: tracing::debug_span!("check", component = %check.name),
                         checker: Arc::clone(&check.checker),
                         context: CheckContext {
                             deadline,

@@ -83,6 +83,9 @@ enum State {
     },
 }
 
+/// So many turns are taken together: who they are of is in the nearest cache still when each is.
+const AHEAD: usize = 64;
+
 // === impl Timetable ===
 
 impl<K: Copy + Ord + Hash> Timetable<K> {
@@ -104,10 +107,9 @@ impl<K: Copy + Ord + Hash> Timetable<K> {
     /// Adds a check. Its first run is now, the later ones are at its phase, which `hash` decides.
     pub(crate) fn add(&mut self, key: K, schedule: Schedule, hash: u64, now: Instant) {
         let schedule = Schedule::new(schedule.interval, schedule.timeout);
-        let nanos = u128::from(hash) % schedule.interval.as_nanos();
         let task = Task {
             schedule,
-            phase: from_nanos(nanos),
+            phase: Duration::from_nanos(hash % nanos(schedule.interval)),
             solo: false,
             again: false,
             state: State::Queued,
@@ -249,6 +251,18 @@ impl<K: Copy + Ord + Hash> Timetable<K> {
         self.fill(now);
     }
 
+    /// Fetches what is known of runs that are about to end and of as many that then begin; see
+    /// [`Board::look_ahead`](health_core::Board::look_ahead).
+    pub(crate) fn look_ahead(&self, ending: impl ExactSizeIterator<Item = K>) {
+        let beginning = self.queue.iter().copied().take(ending.len());
+        self.look(ending.chain(beginning));
+    }
+
+    /// Who waits for a place, in their order.
+    pub(crate) fn queued(&self) -> impl Iterator<Item = K> {
+        self.queue.iter().copied()
+    }
+
     #[must_use]
     pub(crate) fn poll(&mut self) -> Option<Action<K>> {
         self.actions.pop_front()
@@ -263,12 +277,29 @@ impl<K: Copy + Ord + Hash> Timetable<K> {
 
     /// Queues whose turn is not later than `now`.
     fn take_turns(&mut self, now: Instant) {
-        while let Some(&(at, key)) = self.turns.first() {
-            if at > now {
-                break;
+        loop {
+            let due = self.turns.iter().take_while(|(at, _)| *at <= now);
+            let due = due.map(|(_, key)| *key).take(AHEAD);
+            let count = self.look(due);
+            if count == 0 {
+                return;
             }
-            self.enqueue(key);
+            for _ in 0..count {
+                if let Some(&(_, key)) = self.turns.first() {
+                    self.enqueue(key);
+                }
+            }
         }
+    }
+
+    /// Reads something of each of these, for nothing but to have read it, and says how many they are.
+    fn look(&self, keys: impl Iterator<Item = K>) -> usize {
+        let mut count = 0;
+        for key in keys {
+            std::hint::black_box(self.tasks.get(&key).map(|task| task.again));
+            count += 1;
+        }
+        count
     }
 
     /// Its turn comes after those who wait for theirs already.
@@ -369,8 +400,8 @@ impl<K: Copy + Ord + Hash> Timetable<K> {
         let Some(passed) = now.checked_duration_since(first) else {
             return first;
         };
-        let interval = task.schedule.interval.as_nanos();
-        now + from_nanos(interval - passed.as_nanos() % interval)
+        let [interval, passed] = [task.schedule.interval, passed].map(nanos);
+        now + Duration::from_nanos(interval - passed % interval)
     }
 
     fn change(&mut self, key: K, state: State) {
@@ -411,8 +442,9 @@ impl State {
     }
 }
 
-fn from_nanos(nanos: u128) -> Duration {
-    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+/// Enough for five hundred years, in which an interval comes once.
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -10,12 +10,17 @@ use std::task::Poll;
 use std::time::Duration;
 use std::time::Instant;
 
+use futures_util::future::AbortRegistration;
+use futures_util::future::Abortable;
+use futures_util::future::Aborted;
 use health_core::ComponentId;
 use health_core::Outcome;
 use tokio::sync::mpsc;
 use tracing::Span;
 
+use crate::CheckContext;
 use crate::CheckError;
+use crate::HealthChecker;
 use crate::schedule::RunId;
 use crate::work::Start;
 use crate::work::mark::Mark;
@@ -49,28 +54,61 @@ pub(crate) enum Ending {
 pub(super) struct Run {
     key: ComponentId,
     run: RunId,
-    future: Option<CheckFuture>,
+    work: Work,
     began: Option<Instant>,
     mark: Arc<Mark>,
-    /// What the check says meanwhile is said in it.
     span: Span,
     /// Taken when the end is told.
     ends: Option<mpsc::UnboundedSender<End>>,
 }
 
+/// What there is to do.
+enum Work {
+    /// The call itself may panic or block as well, and what it allocates is best freed where it was
+    /// allocated: it happens inside the first poll.
+    Begin(Arc<dyn HealthChecker>, CheckContext, AbortRegistration),
+    Go(Abortable<CheckFuture>),
+    Done,
+}
+
+// === impl Work ===
+
+impl Work {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
+        *self = match std::mem::replace(self, Self::Done) {
+            Self::Begin(checker, context, registration) => {
+                let future = Box::pin(async move { checker.check(context).await });
+                Self::Go(Abortable::new(future, registration))
+            }
+            begun @ (Self::Go(_) | Self::Done) => begun,
+        };
+        match self {
+            Self::Go(future) => Pin::new(future).poll(cx).map(|ended| match ended {
+                Ok(result) => Ending::Result(result),
+                Err(Aborted) => Ending::Dropped,
+            }),
+            // Nobody polls what has ended.
+            Self::Begin(..) | Self::Done => Poll::Pending,
+        }
+    }
+}
+
 // === impl Run ===
 
 impl Run {
-    pub(super) fn new(start: Start, mark: Arc<Mark>, ends: mpsc::UnboundedSender<End>) -> Self {
-        let (checker, context) = (start.checker, start.context);
+    pub(super) fn new(
+        start: Start,
+        registration: AbortRegistration,
+        mark: Arc<Mark>,
+        ends: mpsc::UnboundedSender<End>,
+    ) -> Self {
         Self {
             key: start.key,
             run: start.run,
-            // The call itself may panic or block as well, so it happens inside the first poll.
-            future: Some(Box::pin(async move { checker.check(context).await })),
+            work: Work::Begin(start.checker, start.context, registration),
             began: None,
             mark,
-            span: tracing::debug_span!("check", component = %start.name),
+            span: start.span,
             ends: Some(ends),
         }
     }
@@ -94,10 +132,10 @@ impl Run {
     }
 
     /// A destructor may panic or block like anything else.
-    fn drop_future(&mut self) {
-        let future = self.future.take();
+    fn drop_work(&mut self) {
+        let work = std::mem::replace(&mut self.work, Work::Done);
         let span = &self.span;
-        let dropped = catch_unwind(AssertUnwindSafe(|| span.in_scope(|| drop(future))));
+        let dropped = catch_unwind(AssertUnwindSafe(|| span.in_scope(|| drop(work))));
         if let Err(payload) = dropped {
             let message = text(payload);
             tracing::warn!(parent: span, message, "a check panicked while it was dropped");
@@ -115,21 +153,18 @@ impl Future for Run {
             return Poll::Ready(());
         }
         this.began.get_or_insert(now);
-        let Some(future) = this.future.as_mut() else {
-            return Poll::Ready(());
-        };
-        let span = &this.span;
-        let poll = || span.in_scope(|| future.as_mut().poll(cx));
+        let (work, span) = (&mut this.work, &this.span);
+        let poll = || span.in_scope(|| work.poll(cx));
         let polled = catch_unwind(AssertUnwindSafe(poll));
         let ending = match polled {
             Ok(Poll::Pending) => {
                 this.mark.leave();
                 return Poll::Pending;
             }
-            Ok(Poll::Ready(result)) => Ending::Result(result),
+            Ok(Poll::Ready(ending)) => ending,
             Err(payload) => Ending::Panicked(text(payload)),
         };
-        this.drop_future();
+        this.drop_work();
         this.tell(ending);
         this.mark.leave();
         Poll::Ready(())
@@ -141,7 +176,7 @@ impl Drop for Run {
         if self.ends.is_some() {
             // The mark shows a destructor that blocks, as it shows a poll.
             self.mark.enter(Instant::now());
-            self.drop_future();
+            self.drop_work();
             self.tell(Ending::Dropped);
         }
     }

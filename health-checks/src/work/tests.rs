@@ -21,6 +21,18 @@ async fn a_run_tells_its_result() {
 }
 
 #[tokio::test]
+async fn runs_that_are_launched_together_begin_in_their_order() {
+    let mut bench = Bench::new();
+    let runs: Vec<_> = (1..TOGETHER)
+        .map(|_| bench.prepare(Arc::new(Does::Answer), false))
+        .collect();
+    bench.pool.launch();
+    for run in runs {
+        assert_eq!(bench.end().await.run, run);
+    }
+}
+
+#[tokio::test]
 async fn a_panic_is_an_ending_with_its_text() {
     let mut bench = Bench::new();
     for solo in [false, true] {
@@ -158,6 +170,12 @@ impl Bench {
     }
 
     fn start_checker(&mut self, checker: Arc<dyn HealthChecker>, solo: bool) -> RunId {
+        let run = self.prepare(checker, solo);
+        self.pool.launch();
+        run
+    }
+
+    fn prepare(&mut self, checker: Arc<dyn HealthChecker>, solo: bool) -> RunId {
         let now = Instant::now();
         self.table.remove(0, now);
         self.table.add(0, Schedule::default(), 0, now);
@@ -168,13 +186,13 @@ impl Bench {
         let run = run.unwrap();
         let start = Start {
             key: self.key,
-            name: "alice".parse().unwrap(),
             run,
+            span: Span::none(),
             checker,
             context: CheckContext::new(Duration::from_secs(5), now),
             solo,
         };
-        self.pool.start(start).unwrap();
+        self.pool.start(start, now).unwrap();
         run
     }
 
