@@ -68,11 +68,11 @@ pub(super) struct Record {
     pub(super) reason: FleetReason,
     /// Who says that there should be such an agent, and which objects of it there are.
     known: u8,
+    pub(super) since: Moment,
     /// At most [`INSTANCES_MAX`]; nearly always one, which is then next to the rest.
     pub(super) instances: SmallVec<[Instance; 1]>,
     last_renewal: Option<Moment>,
     last_status: Option<Moment>,
-    pub(super) since: Moment,
     /// What was before the present verdict, from the first change on; at most
     /// [`TRANSITIONS_KEPT`].
     earlier: ThinVec<Change>,
@@ -116,8 +116,8 @@ impl Record {
     /// Reads something of each line of memory that a heartbeat needs, for nothing but to have read
     /// it; see [`Fleet::look_ahead`](super::Fleet::look_ahead).
     pub(super) fn look(&self) -> u64 {
-        let instance = self.instances.first().map_or(0, |it| it.sequence);
-        self.basis.nanos().wrapping_add(instance)
+        // Not of an instance: where that is, is known only once the line is there.
+        self.basis.nanos().wrapping_add(self.instances.len() as u64)
     }
 
     /// The last evidence on a channel.

@@ -80,11 +80,11 @@ impl Timers {
         }
     }
 
-    /// Reads these agents' lines of the table, for nothing but to have read them; see
+    /// Reads something of an agent's line of the table, for nothing but to have read it; see
     /// [`Fleet::look_ahead`](super::Fleet::look_ahead).
-    pub(super) fn look_ahead(&self, agents: impl Iterator<Item = u32>) {
-        let look = |index: u32| self.alarms.get(index as usize)?.filed;
-        std::hint::black_box(agents.filter_map(look).max());
+    pub(super) fn look(&self, index: u32) -> u64 {
+        let alarm = self.alarms.get(index as usize);
+        alarm.map_or(0, |alarm| alarm.wanted.map_or(0, Moment::nanos))
     }
 
     /// The next agent whose time has come by `now`, in the order of their times and numbers; it has
@@ -166,7 +166,8 @@ impl Timers {
             let mut opening = std::mem::take(&mut self.opening);
             std::mem::swap(&mut opening, &mut self.buckets[place]);
             for some in opening.chunks(AHEAD) {
-                self.look_ahead(some.iter().copied());
+                let look = some.iter().map(|index| self.look(*index));
+                std::hint::black_box(look.fold(0, u64::wrapping_add));
                 for index in some {
                     let alarm = &mut self.alarms[*index as usize];
                     if alarm.filed.is_none_or(|at| bucket(at) != next) {
