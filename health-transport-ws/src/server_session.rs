@@ -28,9 +28,9 @@ use crate::protocol;
 use crate::timers::TimerTable;
 use crate::wire::ClosePayload;
 use crate::wire::HandshakePayload;
+use crate::wire::Heartbeat;
 use crate::wire::Message;
 use crate::wire::MessageType;
-use crate::wire::PingWith;
 use crate::wire::RawEnvelope;
 use crate::wire::StatusPayload;
 use crate::wire::Timestamp;
@@ -269,7 +269,7 @@ impl ServerSession {
             return self.end(ServerEnd::TooDeep(self.limits.depth), now);
         }
         if self.may_beat()
-            && let Ok(ping) = PingWith::parse(text)
+            && let Ok(ping) = Heartbeat::parse(text)
             && let (sent, Some(payload)) = (ping.timestamp(), ping.payload)
         {
             return self.handle_heartbeat(payload, sent, now);

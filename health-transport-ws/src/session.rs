@@ -23,6 +23,7 @@ use crate::Frame;
 use crate::session::in_flight::InFlight;
 use crate::timers::TimerTable;
 use crate::wire;
+use crate::wire::Acknowledgement;
 use crate::wire::ClosePayload;
 use crate::wire::HandshakePayload;
 use crate::wire::Message;
@@ -81,9 +82,7 @@ pub enum SessionOutput {
 /// The answer to a ping.
 #[derive(Debug, Clone)]
 pub struct Pong {
-    /// What it carries; a Wave 4 peer sends nothing.
-    pub payload: Option<Box<RawValue>>,
-    /// The same as an acknowledgement; a default one where it carries none.
+    /// What it carries; a default one where that is none, as from a Wave 4 peer.
     pub acknowledgement: AcknowledgementPayload,
     /// From the ping to its pong.
     pub round_trip: Duration,
@@ -137,10 +136,7 @@ impl Session {
             State::Handshaking | State::Closing => {}
         }
         match frame {
-            Frame::Text(text) => match RawEnvelope::parse(text) {
-                Ok(message) => self.handle_message(message, now),
-                Err(error) => self.end(SessionEnd::malformed(&error)),
-            },
+            Frame::Text(text) => self.handle_text(text, now),
             Frame::Binary => self.end(SessionEnd::Binary),
             Frame::Control => {}
             Frame::Close(reason) => self.end(SessionEnd::ClosedByPeer {
@@ -236,6 +232,20 @@ impl Session {
         self.state == State::Established
     }
 
+    fn handle_text(&mut self, text: &str, now: Instant) {
+        if self.is_established()
+            && let Ok(pong) = Acknowledgement::parse(text)
+        {
+            let received = SessionOutput::Received(MessageType::Pong);
+            self.outputs.push_back(received);
+            return self.handle_acknowledgement(&pong.payload.unwrap_or_default(), now);
+        }
+        match RawEnvelope::parse(text) {
+            Ok(message) => self.handle_message(message, now),
+            Err(error) => self.end(SessionEnd::malformed(&error)),
+        }
+    }
+
     fn handle_message(&mut self, message: RawEnvelope<'_>, now: Instant) {
         self.outputs
             .push_back(SessionOutput::Received(message.kind.clone()));
@@ -274,7 +284,10 @@ impl Session {
                 let pong = Message::new(MessageType::Pong);
                 self.outputs.push_back(SessionOutput::Send(pong));
             }
-            MessageType::Pong => self.handle_pong(&message, now),
+            MessageType::Pong => {
+                let acknowledgement = message.decode().ok().flatten();
+                self.handle_acknowledgement(&acknowledgement.unwrap_or_default(), now);
+            }
             MessageType::Close => self.handle_close(&message),
             MessageType::Handshake => tracing::debug!("ignored a second handshake answer"),
             MessageType::Resource
@@ -287,9 +300,7 @@ impl Session {
         }
     }
 
-    fn handle_pong(&mut self, message: &RawEnvelope<'_>, now: Instant) {
-        let acknowledgement = message.decode::<AcknowledgementPayload>();
-        let acknowledgement = acknowledgement.ok().flatten().unwrap_or_default();
+    fn handle_acknowledgement(&mut self, acknowledgement: &AcknowledgementPayload, now: Instant) {
         let sequence = acknowledgement.sequence;
         let mut answered = self.in_flight.answered(sequence);
         if answered.is_none() {
@@ -298,7 +309,6 @@ impl Session {
         // A heartbeat that was tried twice has arrived, whichever of its pongs came.
         while let Some((ping, sent)) = answered {
             let pong = Pong {
-                payload: message.payload.map(RawValue::to_owned),
                 acknowledgement: acknowledgement.clone(),
                 round_trip: now.saturating_duration_since(sent),
             };

@@ -21,7 +21,7 @@ mod json;
 mod depth;
 
 pub(crate) use depth::is_deeper;
-pub(crate) use envelope::{PingWith, RawEnvelope};
+pub(crate) use envelope::{Acknowledgement, Heartbeat, RawEnvelope};
 pub use handshake::HandshakePayload;
 pub use json::raw;
 pub use message::{InvalidMessage, Message};

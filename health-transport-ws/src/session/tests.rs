@@ -101,6 +101,7 @@ fn pongs_that_name_nothing_answer_pings_in_order() {
         r#"{"type":"pong","payload":null}"#,
         r#"{"type":"pong","payload":{}}"#,
         r#"{"type":"pong","payload":"hi"}"#,
+        r#"{"payload":{"new":1},"type":"p\u006fng"}"#,
     ] {
         let mut rig = Rig::established();
         let first = rig.ping(0, Some(1)).unwrap();

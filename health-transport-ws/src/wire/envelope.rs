@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use health_heartbeat::wire::AcknowledgementPayload;
+use health_heartbeat::wire::HeartbeatPayload;
 use serde::Deserialize;
 use serde::Deserializer;
 use serde::Serialize;
@@ -33,13 +35,18 @@ pub(crate) struct Envelope<'a, P, K = MessageType> {
 /// An envelope whose payload nobody has looked at.
 pub(crate) type RawEnvelope<'a> = Envelope<'a, &'a RawValue>;
 
-/// A ping that carries `P`, and nothing else: a hub's heartbeats, which are most of what it reads,
-/// are looked through once so.
-pub(crate) type PingWith<'a, P> = Envelope<'a, P, Ping>;
+/// A heartbeat and its acknowledgement, and nothing else. They are most of what is read, and are
+/// looked through once so; what is neither, or carries something else, is read as what it is.
+pub(crate) type Heartbeat<'a> = Envelope<'a, HeartbeatPayload, Ping>;
+pub(crate) type Acknowledgement<'a> = Envelope<'a, AcknowledgementPayload, Pong>;
 
 /// [`MessageType::Ping`].
 #[derive(Debug)]
 pub(crate) struct Ping;
+
+/// [`MessageType::Pong`].
+#[derive(Debug)]
+pub(crate) struct Pong;
 
 /// A text that is borrowed where nothing in it is escaped; inside an `Option` serde would copy it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -113,11 +120,15 @@ impl From<RawEnvelope<'_>> for Message {
 
 impl<'de> Deserialize<'de> for Ping {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let kind = MessageType::deserialize(deserializer)?;
-        if kind != MessageType::Ping {
-            return Err(D::Error::custom("it is no ping"));
-        }
-        Ok(Self)
+        expect(&MessageType::Ping, deserializer).map(|()| Self)
+    }
+}
+
+// === impl Pong ===
+
+impl<'de> Deserialize<'de> for Pong {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        expect(&MessageType::Pong, deserializer).map(|()| Self)
     }
 }
 
@@ -127,4 +138,15 @@ impl<'a> From<&'a str> for Text<'a> {
     fn from(text: &'a str) -> Self {
         Self(Cow::Borrowed(text))
     }
+}
+
+fn expect<'de, D: Deserializer<'de>>(
+    expected: &MessageType,
+    deserializer: D,
+) -> Result<(), D::Error> {
+    let kind = MessageType::deserialize(deserializer)?;
+    if kind != *expected {
+        return Err(D::Error::custom("it is of another type"));
+    }
+    Ok(())
 }
