@@ -68,6 +68,7 @@ pub(super) struct Record {
     pub(super) reason: FleetReason,
     /// Who says that there should be such an agent, and which objects of it there are.
     known: u8,
+    /// No heartbeat needs it; with it the next one begins a line.
     pub(super) since: Moment,
     /// At most [`INSTANCES_MAX`]; nearly always one, which is then next to the rest.
     pub(super) instances: SmallVec<[Instance; 1]>,

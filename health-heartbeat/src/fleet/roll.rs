@@ -211,9 +211,12 @@ mod tests {
         let record = roll.get_mut(key).unwrap();
         record.beat(&Beat::of("slot", "1", std::time::Duration::ZERO), None, now);
         let place = &roll.places[0];
-        let instance = &place.record.as_ref().unwrap().instances[0];
-        let end = std::ptr::from_ref(&instance.left).addr() + 1;
-        assert!(end - std::ptr::from_ref(place).addr() <= 2 * 64);
+        let instances = &place.record.as_ref().unwrap().instances;
+        let begin = std::ptr::from_ref(place).addr();
+        let second = std::ptr::from_ref(instances).addr() - begin;
+        assert_eq!(second, 64, "what is looked at ahead is in the second line");
+        let end = std::ptr::from_ref(&instances[0].left).addr() + 1;
+        assert!(end - begin <= 2 * 64);
         assert_eq!(size_of::<Place>(), 3 * 64);
     }
 }
