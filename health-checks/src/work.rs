@@ -8,10 +8,10 @@ use std::time::Instant;
 
 use futures_util::future::AbortHandle;
 use health_core::ComponentId;
+use health_core::ComponentName;
 use rustc_hash::FxHashMap;
 use tokio::runtime::Builder;
 use tokio::sync::mpsc;
-use tracing::Span;
 
 use crate::CheckContext;
 use crate::HealthChecker;
@@ -49,9 +49,8 @@ pub(crate) struct Pool {
 /// What one run needs.
 pub(crate) struct Start {
     pub(crate) key: ComponentId,
+    pub(crate) name: ComponentName,
     pub(crate) run: RunId,
-    /// What the check says meanwhile is said in it.
-    pub(crate) span: Span,
     pub(crate) checker: Arc<dyn HealthChecker>,
     pub(crate) context: CheckContext,
     pub(crate) solo: bool,

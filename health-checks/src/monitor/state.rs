@@ -194,7 +194,7 @@ impl State {
         self.timetable.look_ahead(ends.iter().map(|end| end.key));
         let beginning = self.timetable.queued().take(ends.len());
         let checks = beginning.filter_map(|key| self.checks.get(&key));
-        std::hint::black_box(checks.map(|it| Arc::strong_count(&it.checker)).max());
+        std::hint::black_box(checks.map(Check::look).fold(0, usize::wrapping_add));
         self.board.look_ahead(ends.iter().map(|end| end.key));
     }
 
@@ -260,8 +260,8 @@ impl State {
                     };
                     return Some(Step::Start(Start {
                         key,
+                        name: check.name.clone(),
                         run,
-                        span: tracing::debug_span!("check", component = %check.name),
                         checker: Arc::clone(&check.checker),
                         context: CheckContext {
                             deadline,
@@ -323,6 +323,16 @@ impl State {
             .components()
             .find(|health| self.board.id(health.name.as_str()) == Some(key))
             .map(|health| health.name.as_str())
+    }
+}
+
+// === impl Check ===
+
+impl Check {
+    /// Reads something of each line of memory that a start needs, for nothing but to have read it.
+    fn look(&self) -> usize {
+        let name = self.name.as_str().as_bytes().first();
+        usize::from(name.copied().unwrap_or_default()) + Arc::strong_count(&self.checker)
     }
 }
 

@@ -57,6 +57,7 @@ pub(super) struct Run {
     work: Work,
     began: Option<Instant>,
     mark: Arc<Mark>,
+    /// What the check says meanwhile is said in it.
     span: Span,
     /// Taken when the end is told.
     ends: Option<mpsc::UnboundedSender<End>>,
@@ -108,7 +109,7 @@ impl Run {
             work: Work::Begin(start.checker, start.context, registration),
             began: None,
             mark,
-            span: start.span,
+            span: tracing::debug_span!("check", component = %start.name),
             ends: Some(ends),
         }
     }

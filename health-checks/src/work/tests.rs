@@ -186,8 +186,8 @@ impl Bench {
         let run = run.unwrap();
         let start = Start {
             key: self.key,
+            name: "alice".parse().unwrap(),
             run,
-            span: Span::none(),
             checker,
             context: CheckContext::new(Duration::from_secs(5), now),
             solo,
