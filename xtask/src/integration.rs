@@ -125,19 +125,7 @@ pub(crate) fn run(sh: &Shell, args: &Args) -> anyhow::Result<()> {
     let _apiserver = sh.push_env("SYNCER_HEALTH_TEST_KUBE_APISERVER", built.server.apiserver);
     let _etcd = sh.push_env("SYNCER_HEALTH_TEST_ETCD", built.server.etcd);
     let _kubectl = sh.push_env("SYNCER_HEALTH_TEST_KUBECTL", built.server.kubectl);
-    let filter = &args.filter;
-    for suite in [
-        ["health-bin", "integration", "grpc"],
-        ["health-transport-lease", "kcp", ""],
-    ] {
-        let [package, test, features] = suite;
-        let target = ["-p", package, "--test", test, "--features", features];
-        cmd!(
-            sh,
-            "cargo test --locked {target...} -- --ignored --skip soak:: --skip scrapes:: {filter...}"
-        )
-        .run()?;
-    }
+    ignored(sh, args, &["--test", "integration", "--test", "kcp"])?;
     started.map_or(Ok(()), LeftRunning::down)?;
     on_a_real_machine(sh, args)
 }
@@ -153,13 +141,19 @@ fn on_a_real_machine(sh: &Shell, args: &Args) -> anyhow::Result<()> {
         println!("integration: the suite on a real machine is skipped, it needs root and plugins");
         return Ok(());
     }
-    let target = ["-p", "health-checks", "--lib"];
+    ignored(sh, args, &["--lib"])
+}
+
+/// Runs the ignored tests of some targets, as `cargo xtask test` built them: a package alone would
+/// have other features, and be built once more with most of what it depends on.
+fn ignored(sh: &Shell, args: &Args, targets: &[&str]) -> anyhow::Result<()> {
     let filter = &args.filter;
     let test = cmd!(
         sh,
-        "cargo test --locked {target...} -- --ignored {filter...}"
+        "cargo test --workspace --all-features --locked {targets...} --"
     );
-    Ok(test.run()?)
+    let run = ["--ignored", "--skip", "soak::", "--skip", "scrapes::"];
+    Ok(test.args(run).args(filter).run()?)
 }
 
 // === impl Built ===
