@@ -33,6 +33,7 @@ use crate::process;
 use crate::run::rand_seed;
 use crate::run::say;
 use crate::signals::Signals;
+use crate::telemetry;
 use crate::telemetry::Exporter;
 
 mod engine;
@@ -49,8 +50,7 @@ const CHECK_EVERY: Duration = Duration::from_secs(1);
 pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     logging::init(&LogConfig::default());
     let mut signals = Signals::install()?;
-    let exporter = Exporter::install()?;
-    exporter.spawn_upkeep();
+    let exporter = Exporter::install(&[telemetry::CHECK_DURATIONS, telemetry::CLOCK_SKEWS])?;
     let process = process::spawn_sampler();
     let mut hub = HubSetup {
         config: HubConfig::default(),

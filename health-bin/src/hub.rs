@@ -41,6 +41,7 @@ use crate::run::rand_seed;
 use crate::signals::Signals;
 use crate::systemd::Look;
 use crate::systemd::Manager;
+use crate::telemetry;
 use crate::telemetry::Exporter;
 
 mod files;
@@ -158,8 +159,7 @@ pub(crate) async fn run(
     manager: Manager,
 ) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::install()?;
-    let exporter = Exporter::install()?;
-    exporter.spawn_upkeep();
+    let exporter = Exporter::install(&[telemetry::CLOCK_SKEWS])?;
     setup.gates.tell();
     let mut hub = Hub::start(&setup, exporter, process::spawn_sampler()).await?;
     manager.ready(hub.look());

@@ -38,6 +38,7 @@ use crate::schemas;
 use crate::signals;
 use crate::status;
 use crate::systemd::Manager;
+use crate::telemetry;
 use crate::telemetry::Exporter;
 
 /// Usage or configuration.
@@ -166,8 +167,7 @@ async fn run_agent(
 ) -> anyhow::Result<ExitCode> {
     let manager = Manager::of(&environment);
     let mut signals = signals::Signals::install()?;
-    let exporter = Exporter::install()?;
-    exporter.spawn_upkeep();
+    let exporter = Exporter::install(&[telemetry::CHECK_DURATIONS])?;
     gates.tell();
     let setup = AgentSetup {
         identity: identity(&config.identity, &environment),

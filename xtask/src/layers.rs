@@ -34,20 +34,25 @@ const ALLOWED: [(&str, &[&str]); 8] = [
 ];
 
 /// What only one crate may use directly, so that it can be replaced in one place.
-const OWNED: [(&str, &str); 6] = [
+const OWNED: [(&str, &str); 7] = [
     ("kube", "health-transport-lease"),
     ("tokio-tungstenite", "health-transport-ws"),
     ("axum", "health-bin"),
     ("tonic", "health-bin"),
-    ("metrics-exporter-prometheus", "health-bin"),
+    ("metrics-prometheus", "health-bin"),
+    ("prometheus", "health-bin"),
     ("serde-saphyr", "health-bin"),
 ];
 
 /// What must never be in the tree, and why.
-const BANNED: [(&str, &str); 3] = [
+const BANNED: [(&str, &str); 4] = [
     ("aws-lc-sys", "a second rustls provider, and it needs cmake"),
     ("openssl-sys", "it needs a system library"),
     ("serde_yaml", "it is not kept any more"),
+    (
+        "quanta",
+        "its clock computes for up to 200 ms as it is made, and a start has 100",
+    ),
 ];
 
 /// The only dependencies that the core may have.

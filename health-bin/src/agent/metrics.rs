@@ -256,7 +256,7 @@ mod tests {
 
     /// An agent without transports whose sync engine has that name.
     fn state(sync_engine: &str) -> AgentState {
-        let (recorder, exporter) = Exporter::detached();
+        let (recorder, exporter) = Exporter::detached(&[]).unwrap();
         let spawn = || Monitor::spawn(MonitorConfig::default());
         let monitor = metrics::with_local_recorder(&recorder, spawn);
         let (_, process) = watch::channel(ProcessSample::default());
