@@ -60,7 +60,7 @@ fn answer(monitor: &Monitor, request: &Request<Incoming>) -> Result<Response<Str
     let path = request.uri().path().trim_start_matches('/');
     let probe = Probe::ALL.into_iter().find(|probe| probe.path() == path);
     let now = Instant::now();
-    let loops = [LoopState::of(&monitor.pulse(), now)];
+    let loops = [LoopState::of(monitor.pulse(), now)];
     let rules = monitor.probe_rules();
     let answer = probe.map(|probe| monitor.probe(probe, rules, &[], &loops, now));
     let (status, text) = match answer {

@@ -314,8 +314,8 @@ impl Monitor {
 
     /// The mark of the monitor's loop.
     #[must_use]
-    pub fn pulse(&self) -> Arc<Pulse> {
-        Arc::clone(&self.shared().pulse)
+    pub fn pulse(&self) -> &Arc<Pulse> {
+        &self.shared().pulse
     }
 
     /// The rules that it was started with.

@@ -23,16 +23,17 @@ pub(super) fn front(state: Arc<AgentState>, router: Router) -> Front {
 
 /// The probe that is asked for, if nothing but whether it holds is.
 fn plain<B>(request: &Request<B>) -> Option<Probe> {
-    let probe = match request.uri().path() {
+    // The path with the query, so that one with a query is none of these.
+    let probe = match request.uri().path_and_query()?.as_str() {
         "/livez" | "/healthz" => Probe::Liveness,
         "/readyz" => Probe::Readiness,
         "/startupz" => Probe::Startup,
         _ => return None,
     };
-    let accept = request.headers().get(header::ACCEPT);
+    // Of the few that a prober sends each is looked at: to look one up costs more.
+    let mut headers = request.headers().iter();
     let is_plain = request.method() == Method::GET
-        && request.uri().query().is_none()
-        && accept.is_none_or(|accept| accept == "*/*");
+        && headers.all(|(name, value)| name != header::ACCEPT || value == "*/*");
     is_plain.then_some(probe)
 }
 

@@ -74,7 +74,7 @@ impl AgentState {
     fn stalled_loops(&self, now: Instant) -> Vec<LoopState> {
         let monitor = self.monitor.pulse();
         let heartbeats = self.heartbeater.iter().flat_map(Heartbeater::pulses);
-        let pulses = std::iter::once(&monitor).chain(heartbeats);
+        let pulses = std::iter::once(monitor).chain(heartbeats);
         let states = pulses.map(|pulse| LoopState::of(pulse, now));
         states.filter(|state| state.stalled.is_some()).collect()
     }

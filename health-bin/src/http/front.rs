@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::LazyLock;
 use std::task::Context;
 use std::task::Poll;
 
@@ -13,10 +14,10 @@ use axum::http::HeaderValue;
 use axum::http::Request;
 use axum::http::Response;
 use axum::http::header;
-use http_body_util::Either;
-use http_body_util::Full;
 use hyper::body::Bytes;
+use hyper::body::Frame;
 use hyper::body::Incoming;
+use hyper::body::SizeHint;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 
@@ -30,20 +31,32 @@ pub(crate) struct Front {
 
 type IsOk = dyn Fn(&Request<Incoming>) -> bool + Send + Sync;
 
-type Answer = Response<Either<Full<Bytes>, Body>>;
+type Answer = Response<Content>;
 
 type Routed = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Future;
 
 /// An answer that is known already, or the router's.
 pub(crate) enum Answering {
-    /// The request's map of headers, empty, in which the answer's are put: a map is two allocations.
-    Ok(Option<HeaderMap>),
+    Ok,
     Routed(Pin<Box<Routed>>),
 }
 
-/// They are looked through once, and not for each answer.
-static TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
-static NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+/// What is in an answer. Not `Either`, which moves each piece once more to change its error.
+pub(crate) enum Content {
+    /// The two letters, until they are taken.
+    Ok(Option<&'static [u8]>),
+    Routed(Body),
+}
+
+/// The headers of a plain `ok`. To copy the map costs less than to put them into one.
+static HEADERS: LazyLock<HeaderMap> = LazyLock::new(|| {
+    let text = HeaderValue::from_static("text/plain; charset=utf-8");
+    let no_store = HeaderValue::from_static("no-store");
+    HeaderMap::from_iter([
+        (header::CONTENT_TYPE, text),
+        (header::CACHE_CONTROL, no_store),
+    ])
+});
 
 // === impl Front ===
 
@@ -72,9 +85,9 @@ impl Service<Request<Incoming>> for Front {
     type Error = Infallible;
     type Future = Answering;
 
-    fn call(&self, mut request: Request<Incoming>) -> Answering {
+    fn call(&self, request: Request<Incoming>) -> Answering {
         match (self.is_ok)(&request) {
-            true => Answering::Ok(Some(emptied(request.headers_mut()))),
+            true => Answering::Ok,
             false => Answering::Routed(Box::pin(self.router.call(request))),
         }
     }
@@ -87,52 +100,52 @@ impl Future for Answering {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut *self {
-            Self::Ok(headers) => match headers.take() {
-                Some(headers) => Poll::Ready(Ok(ok(headers))),
-                // It was given already, and whoever asks again has no right to an answer.
-                None => Poll::Pending,
-            },
+            Self::Ok => Poll::Ready(Ok(ok())),
             Self::Routed(routed) => routed
                 .as_mut()
                 .poll(cx)
-                .map_ok(|answer| answer.map(Either::Right)),
+                .map_ok(|answer| answer.map(Content::Routed)),
         }
     }
 }
 
-/// The map without what is in it. That is gone at once: while anything of a request is kept, hyper
-/// allocates another buffer to look for the next one.
-fn emptied(headers: &mut HeaderMap) -> HeaderMap {
-    let mut headers = std::mem::take(headers);
-    headers.clear();
-    headers
+// === impl Content ===
+
+impl hyper::body::Body for Content {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        match &mut *self {
+            Self::Ok(text) => {
+                let text = text.take().map(Bytes::from_static);
+                Poll::Ready(text.map(|text| Ok(Frame::data(text))))
+            }
+            Self::Routed(body) => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Ok(text) => text.is_none(),
+            Self::Routed(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Ok(text) => SizeHint::with_exact(text.unwrap_or_default().len() as u64),
+            Self::Routed(body) => body.size_hint(),
+        }
+    }
 }
 
 /// A plain `ok`.
-fn ok(mut headers: HeaderMap) -> Answer {
-    headers.insert(header::CONTENT_TYPE, TEXT.clone());
-    headers.insert(header::CACHE_CONTROL, NO_STORE.clone());
-    let mut answer = Response::new(Either::Left(Full::new(Bytes::from_static(b"ok"))));
-    *answer.headers_mut() = headers;
+fn ok() -> Answer {
+    let mut answer = Response::new(Content::Ok(Some(b"ok")));
+    *answer.headers_mut() = HEADERS.clone();
     answer
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_of_the_request_is_in_the_answer() {
-        let mut headers = HeaderMap::new();
-        for (name, value) in [("content-type", "a"), ("cookie", "b"), ("cookie", "c")] {
-            headers.append(name, HeaderValue::from_static(value));
-        }
-        let answer = ok(emptied(&mut headers));
-        let headers: Vec<_> = answer.headers().iter().collect();
-        let expected = [
-            (&header::CONTENT_TYPE, &TEXT),
-            (&header::CACHE_CONTROL, &NO_STORE),
-        ];
-        assert_eq!(headers, expected);
-    }
 }

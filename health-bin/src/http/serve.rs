@@ -4,7 +4,9 @@
 //! byte a minute would hold its connection for ever.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -14,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::Semaphore;
 use tokio::sync::watch;
+use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
 use super::front::Front;
@@ -98,15 +101,12 @@ pub(crate) async fn serve(
             let _place = place;
             let mut connection = std::pin::pin!(connection);
             loop {
-                tokio::select! {
-                    biased;
+                match until_news(connection.as_mut(), &mut told).await {
                     // A client that hangs up is its own business.
-                    _ = connection.as_mut() => return,
-                    news = told.changed() => match news.map(|()| *told.borrow_and_update()) {
-                        // The connection is polled anew, and its timer with it.
-                        Ok(News::Tick) => {}
-                        Ok(News::Stop) | Err(_) => break,
-                    },
+                    None => return,
+                    // The connection is polled anew, and its timer with it.
+                    Some(News::Tick) => {}
+                    Some(News::Stop) => break,
                 }
             }
             connection.as_mut().graceful_shutdown();
@@ -117,6 +117,37 @@ pub(crate) async fn serve(
     tell.send_replace(News::Stop);
     let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
     let _ = tokio::time::timeout(STOP_TIMEOUT, places.acquire_many(all)).await;
+}
+
+/// Drives a connection until there is news, or until it ends, which gives `None`.
+///
+/// It is polled with each request, so who waits for news already only looks whether there is some:
+/// to wait once more takes the channel's lock.
+async fn until_news<C: Future>(
+    mut connection: Pin<&mut C>,
+    told: &mut watch::Receiver<News>,
+) -> Option<News> {
+    let look = told.clone();
+    let news = async {
+        match told.changed().await {
+            Ok(()) => *told.borrow_and_update(),
+            Err(_) => News::Stop,
+        }
+    };
+    // Without tokio's budget: where the connection has used it up, this would not wait yet.
+    let mut news = std::pin::pin!(unconstrained(news));
+    let mut waits = false;
+    std::future::poll_fn(|cx| {
+        if connection.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(None);
+        }
+        if waits && look.has_changed().is_ok_and(|changed| !changed) {
+            return Poll::Pending;
+        }
+        waits = true;
+        news.as_mut().poll(cx).map(Some)
+    })
+    .await
 }
 
 /// The next connection, once there is a place for it.
@@ -137,4 +168,35 @@ async fn accept(
 /// Waits until it is told to stop, or nobody can tell any more.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::task::coop;
+
+    use super::*;
+
+    /// One that has read as much as a task may in one turn is told like any other.
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_is_always_busy_hears_the_news() {
+        let tell = watch::Sender::new(News::Tick);
+        let mut told = tell.subscribe();
+        let heard = tokio::spawn(async move {
+            let mut is_first = true;
+            let connection = std::future::poll_fn(move |cx| {
+                if std::mem::take(&mut is_first) {
+                    while let Poll::Ready(one) = coop::poll_proceed(cx) {
+                        one.made_progress();
+                    }
+                }
+                Poll::<()>::Pending
+            });
+            until_news(std::pin::pin!(connection), &mut told).await
+        });
+        tokio::time::sleep(TICK).await;
+        tell.send_replace(News::Stop);
+        let heard = tokio::time::timeout(TICK, heard).await;
+        let heard = heard.expect("it is told").expect("nothing panics");
+        assert!(matches!(heard, Some(News::Stop)));
+    }
 }
